@@ -1,0 +1,388 @@
+"""The agreement between marketing and sales: what a good lead is, and what each reason means.
+
+One YAML file, versioned, with a fingerprint over the parts that change meaning. Wording does not
+enter the fingerprint: correcting a Japanese name must not make a model look out of date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import cached_property
+from importlib.resources import files
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from features.errors import DefinitionInvalid, shorten
+
+__all__ = [
+    "EVER",
+    "Behaviour",
+    "Change",
+    "Economics",
+    "LeadDefinition",
+    "LeadField",
+    "Names",
+    "Reason",
+    "load_definition",
+    "parse_definition",
+]
+
+EVER = 0
+"""The one horizon of snapshot mode: won at any time, no date known."""
+
+Language = Literal["ja", "en"]
+Group = Literal["fit", "interest", "timing", "data"]
+FieldType = Literal[
+    "number", "category", "boolean", "time", "job_title", "email", "phone", "company", "text"
+]
+Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Names(_Frozen):
+    """What people call a thing, in both languages."""
+
+    ja: str = Field(min_length=1, max_length=120)
+    en: str = Field(min_length=1, max_length=120)
+
+    def get(self, language: str) -> str:
+        """Return the name in `language`; anything but ``"ja"`` reads English."""
+        return self.ja if language == "ja" else self.en
+
+
+class LeadField(_Frozen):
+    """One field of a lead, as a person knows it.
+
+    `values` gives a category's codes their names. A raw value that equals a code or either name
+    (after normalising) is read as that code, so a Japanese form and an English API call agree.
+    """
+
+    type: FieldType
+    names: Names
+    group: Group
+    unit: Names | None = None
+    known: Literal["arrival", "later"] = "arrival"
+    personal: bool = False
+    values: dict[str, Names] = Field(default_factory=dict)
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether a model may see it: a field known only after hand-off never reaches a model."""
+        return self.known == "arrival"
+
+
+class Behaviour(_Frozen):
+    """A number computed from what a lead did before the scoring time.
+
+    `measure` is ``count`` of events of `kind`, ``sum`` of their amounts, or ``days_since_last``;
+    `window_days` bounds how far back it looks (days before the scoring time).
+    """
+
+    kind: Identifier
+    measure: Literal["count", "sum", "days_since_last"]
+    window_days: int = Field(gt=0, le=3650)
+    names: Names
+    group: Group
+    unit: Names | None = None
+
+
+class Reason(_Frozen):
+    """Why a lead was turned away or lost, and what the learner does with it.
+
+    `conversion` is either a log-odds shift for each horizon (applied to the teacher's probability
+    of a *rejected* lead), or ``zero`` (label 0), ``leave_out`` (says nothing about the lead) or
+    ``worked`` (a loss: it was worked and stays at risk).
+    """
+
+    names: Names
+    kind: Literal["rejection", "not_a_lead", "loss"]
+    conversion: (
+        tuple[Annotated[float, Field(ge=-10, le=0)], ...] | Literal["zero", "leave_out", "worked"]
+    )
+    acceptance: Literal[0, 1, "leave_out"]
+    queue: Literal[
+        "drop",
+        "nurture",
+        "recycle",
+        "other_contact",
+        "ask",
+        "read",
+        "fix",
+        "front",
+        "merge",
+        "suppress",
+    ]
+    return_days: int | None = Field(default=None, gt=0, le=3650)
+    agreed_tries: int | None = Field(default=None, gt=0, le=50)
+
+    @model_validator(mode="after")
+    def _kind_agrees_with_treatment(self) -> Self:
+        if (self.kind == "loss") != (self.conversion == "worked"):
+            raise ValueError("a loss, and only a loss, has conversion 'worked'")
+        if self.kind == "not_a_lead" and self.conversion != "leave_out":
+            raise ValueError("a reason of kind not_a_lead has conversion 'leave_out'")
+        return self
+
+
+class Economics(_Frozen):
+    """What a hand-off costs and brings; their ratio is the break-even probability."""
+
+    currency: str = Field(default="JPY", min_length=3, max_length=3)
+    cost_of_working: float = Field(gt=0)
+    value_of_win: float = Field(gt=0)
+    capacity_per_week: int = Field(gt=0)
+    audit_share: float = Field(default=0.05, ge=0, le=0.5)
+
+    @model_validator(mode="after")
+    def _worth_working(self) -> Self:
+        if self.cost_of_working >= self.value_of_win:
+            raise ValueError(
+                "cost_of_working must be below value_of_win, else no lead is worth a call"
+            )
+        return self
+
+    @property
+    def break_even(self) -> float:
+        """Probability at which working a lead pays for itself (0 to 1)."""
+        return self.cost_of_working / self.value_of_win
+
+
+class Grades(_Frozen):
+    """Score lines of the grades; they never move by themselves. Below C is D."""
+
+    A: float = Field(ge=0, le=100)
+    B: float = Field(ge=0, le=100)
+    C: float = Field(ge=0, le=100)
+
+    @model_validator(mode="after")
+    def _descending(self) -> Self:
+        if not self.A > self.B > self.C:
+            raise ValueError("grade lines must descend: A > B > C")
+        return self
+
+    def of(self, score: float) -> str:
+        """Return the grade of a score (0 to 100)."""
+        return (
+            "A" if score >= self.A else "B" if score >= self.B else "C" if score >= self.C else "D"
+        )
+
+
+class Change(_Frozen):
+    """One difference between two definitions."""
+
+    path: str
+    before: Any
+    after: Any
+    changes_meaning: bool
+
+
+_WORDING = re.compile(
+    r"version|language|economics\.currency|(name|conversion)\.(ja|en)"
+    r"|(fields|behaviours|reasons)\.\w+\.((names|unit)(\.(ja|en))?|values\..+\.(ja|en))"
+)
+
+
+class LeadDefinition(_Frozen):
+    """What marketing and sales agreed on.
+
+    Attributes
+    ----------
+    horizons : tuple of int
+        Days after arrival at which the chance of a win is given, ascending.
+    main_horizon : int
+        The horizon of score, grade and decision; one of `horizons`.
+    recording_began : date or None
+        First day on which outcomes were recorded. Exposure before it is dropped (left truncation);
+        None takes the day of the first recorded win.
+    channel_field : str
+        The category field that names the channel: the base rate by channel is computed over it.
+    """
+
+    version: str = Field(min_length=1, max_length=40)
+    name: Names
+    language: Language = "ja"
+    time_zone: str = "Asia/Tokyo"
+    conversion: Names
+    horizons: tuple[int, ...] = (30, 90, 180, 365)
+    main_horizon: int = 180
+    recording_began: date | None = None
+    channel_field: Identifier
+    fields: dict[Identifier, LeadField]
+    behaviours: dict[Identifier, Behaviour] = Field(default_factory=dict)
+    reasons: dict[Identifier, Reason]
+    grades: Grades
+    economics: Economics
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(
+                f"unknown time zone {zone!r}; an IANA name such as Asia/Tokyo is expected"
+            ) from error
+        return zone
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> Self:
+        problems = list(self._disagreements())
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _disagreements(self) -> Iterator[str]:
+        if not self.horizons or any(b <= a for a, b in pairwise((0, *self.horizons))):
+            yield f"horizons must be ascending days above 0, got {list(self.horizons)}"
+        if self.main_horizon not in self.horizons:
+            yield f"main_horizon {self.main_horizon} is not one of horizons {list(self.horizons)}"
+        channel = self.fields.get(self.channel_field)
+        if channel is None or channel.type != "category" or not channel.is_usable:
+            yield f"channel_field {self.channel_field!r} must be a category field known at arrival"
+        both = sorted(set(self.fields) & set(self.behaviours))
+        if both:
+            yield f"named both as field and as behaviour: {shorten(both)}"
+        if not any(field.is_usable for field in self.fields.values()):
+            yield "no field is known at arrival, so there is nothing to score on"
+        for code, reason in self.reasons.items():
+            if isinstance(reason.conversion, tuple) and len(reason.conversion) != len(
+                self.horizons
+            ):
+                yield (
+                    f"reason {code!r} has {len(reason.conversion)} shifts for "
+                    f"{len(self.horizons)} horizons; give one log-odds shift for each"
+                )
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which a naive time is read."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def usable_fields(self) -> dict[str, LeadField]:
+        """The fields a model may see, in the file's order."""
+        return {name: field for name, field in self.fields.items() if field.is_usable}
+
+    def shift(self, code: str, horizon: int) -> float:
+        """Return the log-odds shift of a rejection reason at `horizon` days (or ``EVER``).
+
+        Snapshot mode has one horizon without a date and takes the shift of the main horizon.
+
+        Raises
+        ------
+        KeyError
+            If the reason is not in the definition or has no shift.
+        """
+        conversion = self.reasons[code].conversion
+        if not isinstance(conversion, tuple):
+            raise KeyError(f"reason {code!r} has treatment {conversion!r}, not a shift")
+        return conversion[self.horizons.index(self.main_horizon if horizon == EVER else horizon)]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 (hex) over the parts that change meaning; wording and version do not enter."""
+        meaning = json.dumps(
+            _meaning(self.model_dump(mode="json")), sort_keys=True, separators=(",", ":")
+        )
+        return hashlib.sha256(meaning.encode()).hexdigest()
+
+    def diff(self, other: LeadDefinition) -> list[Change]:
+        """Return what `other` changes against this definition, ordered by path."""
+        before = dict(_leaves(self.model_dump(mode="json")))
+        after = dict(_leaves(other.model_dump(mode="json")))
+        return [
+            Change(
+                path=path,
+                before=before.get(path),
+                after=after.get(path),
+                changes_meaning=not _is_wording(path),
+            )
+            for path in sorted(before.keys() | after.keys())
+            if before.get(path) != after.get(path)
+        ]
+
+    def to_yaml(self) -> str:
+        """Return the definition as YAML that `parse_definition` reads back to an equal object."""
+        return yaml.safe_dump(self.model_dump(mode="json"), allow_unicode=True, sort_keys=False)
+
+
+def load_definition(path: str | Path | None = None) -> LeadDefinition:
+    """Read a definition from a YAML file; without a path, the packaged Japanese B2B default.
+
+    Raises
+    ------
+    DefinitionInvalid
+        If the file cannot be read or breaks a rule; every broken rule is named.
+    """
+    if path is None:
+        return parse_definition(
+            files("features").joinpath("lead_definition.yaml").read_text("utf-8"),
+            "the packaged definition",
+        )
+    try:
+        text = Path(path).read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DefinitionInvalid(
+            f"The definition {Path(path).name} cannot be read ({type(error).__name__}). "
+            "Expected a UTF-8 YAML file; check the path."
+        ) from error
+    return parse_definition(text, Path(path).name)
+
+
+def parse_definition(text: str, name: str = "the definition") -> LeadDefinition:
+    """Read a definition from YAML text; `name` is what error messages call it."""
+    try:
+        return LeadDefinition.model_validate(_mapping(text, name))
+    except ValidationError as error:
+        lines = [
+            f"- {'.'.join(str(part) for part in found['loc']) or 'whole file'}: {found['msg']}"
+            for found in error.errors(include_url=False, include_input=False)
+        ]
+        raise DefinitionInvalid(
+            f"{name} breaks {len(lines)} rule(s); docs/guide/definition.md lists them all.\n"
+            + "\n".join(lines)
+        ) from error
+
+
+def _mapping(text: str, name: str) -> Mapping[str, Any]:
+    try:
+        loaded = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" near line {mark.line + 1}" if mark is not None else ""
+        raise DefinitionInvalid(
+            f"{name} is not YAML{where}. Check indentation and quotes there."
+        ) from error
+    if not isinstance(loaded, dict):
+        raise DefinitionInvalid(
+            f"{name} holds no mapping. Expected keys such as version, fields, reasons."
+        )
+    return loaded
+
+
+def _is_wording(path: str) -> bool:
+    return _WORDING.fullmatch(path) is not None
+
+
+def _meaning(dumped: dict[str, Any]) -> dict[str, Any]:
+    return {path: value for path, value in _leaves(dumped) if not _is_wording(path)}
+
+
+def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict) and node:
+        for key, value in node.items():
+            yield from _leaves(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, node
