@@ -1,0 +1,154 @@
+"""What an e-mail address, a phone number and a company's name tell without keeping them."""
+
+from __future__ import annotations
+
+import re
+
+from features.writing import LONGEST_CATEGORY, LONGEST_SCALAR, Unreadable, read_scalar
+
+__all__ = [
+    "COMPANY_FORMS",
+    "EMAIL_KINDS",
+    "PHONE_KINDS",
+    "company_form",
+    "email_domain",
+    "email_domain_kind",
+    "phone_kind",
+]
+
+EMAIL_KINDS = ("free", "company", "academic", "government")
+PHONE_KINDS = ("mobile", "fixed", "toll_free", "ip", "other")
+COMPANY_FORMS = ("kabushiki", "yugen", "godo", "foundation", "public", "foreign", "none")
+
+_EMAIL = re.compile(r"(?:[^<>]*<)?[^@\s<>]+@((?:[\w-]+\.)+[\w-]*[^\W\d_][\w-]*)>?")
+_FREE_NAME = re.compile(
+    "gmail|googlemail|yahoo|ymail|rocketmail|hotmail|outlook|live|msn|aol|icloud|gmx|rediffmail"
+    "|protonmail|proton|mail|yandex|naver|daum|hanmail|qq|163|126|sina|foxmail"
+)
+_FREE_DOMAIN = re.compile(
+    r"(?:me|mac|nifty|zoho|tutanota|fastmail|au)\.com|mail\.ru|web\.de|(?:goo|infoseek)\.jp|excite\.co\.jp"
+    r"|(?:.+\.)?(?:docomo|ezweb|softbank|vodafone|ymobile|biglobe|so-net|ocn|dion)\.ne\.jp"
+    r"|i\.softbank\.jp|.+\.plala\.or\.jp"
+)
+_SECOND_LEVEL = re.compile("co|ne|or|ac|ed|go|lg|com|net|org|edu|gov|gob")
+_ACADEMIC, _GOVERNMENT = frozenset(("ac", "ed", "edu")), frozenset(("go", "lg", "gov", "gob"))
+
+
+def email_domain(value: object) -> str | None:
+    """Return the domain of an e-mail address, in lower case; None for a blank.
+
+    >>> email_domain("Taro <taro＠Example.CO.JP>")
+    'example.co.jp'
+    """
+    text = read_scalar(value, LONGEST_CATEGORY)
+    if text is None:
+        return None
+    found = _EMAIL.fullmatch(text)
+    if found is None:
+        raise Unreadable("not an e-mail address")
+    return found[1].casefold()
+
+
+def email_domain_kind(value: object) -> str | None:
+    """Return the kind of an address's domain, one of `EMAIL_KINDS`; None for a blank.
+
+    >>> email_domain_kind("a@u-tokyo.ac.jp"), email_domain_kind("a@yahoo.co.jp")
+    ('academic', 'free')
+    """
+    domain = email_domain(value)
+    if domain is None:
+        return None
+    parts = domain.split(".")
+    is_country = len(parts[-1]) == 2 and len(parts) > 2
+    kind = parts[-2] if is_country else parts[-1]
+    if kind in _ACADEMIC:
+        return "academic"
+    if kind in _GOVERNMENT or parts[-1] == "mil":
+        return "government"
+    name = parts[-3] if is_country and _SECOND_LEVEL.fullmatch(kind) else parts[-2]
+    is_free = _FREE_NAME.fullmatch(name) or _FREE_DOMAIN.fullmatch(domain)
+    return "free" if is_free else "company"
+
+
+_PHONE_NOISE = re.compile(r"[\s().・/-]|ー|(?:内線|ext\.?|#).*$|^(?:tel|電話)[:.]?")
+_PHONE = re.compile(r"\+?\d{4,20}", re.ASCII)
+_MASKED_PHONE = re.compile(r"\+?[\dx*●〇○]{4,20}", re.ASCII)
+_PHONE_RULES = (
+    ("toll_free", re.compile(r"0120\d{6}|0800\d{7}|00531\d{6}")),
+    ("mobile", re.compile(r"0[6-9]0\d{8}")),
+    ("ip", re.compile(r"050\d{8}")),
+    ("other", re.compile(r"0570\d{6}|0990\d{6}")),
+    ("fixed", re.compile(r"0[1-9]\d{8}")),
+)
+
+
+def phone_kind(value: object) -> str | None:
+    """Return the kind of a phone number in Japan, one of `PHONE_KINDS`; None for a blank.
+
+    Foreign numbers are ``other``, and so are masked ones (``984XXXXXXX``): they tell that there is
+    a number, not which.
+
+    >>> phone_kind("０９０-1234-5678"), phone_kind("+81 3 1234 5678"), phone_kind("0120-123-456")
+    ('mobile', 'fixed', 'toll_free')
+    """
+    text = read_scalar(value, LONGEST_SCALAR)
+    if text is None:
+        return None
+    number = _PHONE_NOISE.sub("", text.casefold().replace("(0)", ""))
+    if not _PHONE.fullmatch(number):
+        if _MASKED_PHONE.fullmatch(number):
+            return "other"
+        raise Unreadable("not a phone number")
+    if number.startswith(("+81", "0081")) or (number.startswith("81") and len(number) in (11, 12)):
+        number = "0" + number.split("81", 1)[1].removeprefix("0")
+    return next((kind for kind, rule in _PHONE_RULES if rule.fullmatch(number)), "other")
+
+
+_COMPANY_RULES = (
+    ("yugen", re.compile(r"有限会社|\(有\)")),
+    ("godo", re.compile(r"合同会社|合資会社|合名会社|\((?:同|合|資|名)\)")),
+    (
+        "kabushiki",
+        re.compile(
+            r"株式会社|\(株\)|(?<![a-z])k\.? ?k\.?(?![a-z])|kabushiki|(?<![a-z])co\.?,? ?ltd"
+        ),
+    ),
+    (
+        "public",
+        re.compile(
+            r"独立行政法人|国立大学法人|公立大学法人|地方公共団体|(?:市|区)役所|(?:町|村)役場"
+            r"|(?:県|都|府|道)庁|教育委員会|\S(?:省|庁)$|^\S{1,6}(?:都|道|府|県|市|区|町|村)$"
+            r"|ministry of|government|city of"
+        ),
+    ),
+    (
+        "foundation",
+        re.compile(
+            r"(?:財団|社団|学校|医療|宗教|社会福祉|特定非営利活動|npo|監査)法人|法人|協同組合|組合|協会|学会|連合会"
+            r"|foundation|association|university"
+        ),
+    ),
+    (
+        "foreign",
+        re.compile(
+            r"(?<![a-z])(?:inc|llc|llp|ltd|limited|corp|corporation|plc|gmbh|ag|sas?|sarl|s\.a|b\.?v|n\.?v|pte|pty|pvt"
+            r"|s\.?p\.?a|srl|ab|oy|company|co)(?![a-z])"
+        ),
+    ),
+)
+
+
+def company_form(value: object) -> str | None:
+    """Return the legal form that a company's name shows, one of `COMPANY_FORMS`; None for a blank.
+
+    ``godo`` holds all membership companies, ``none`` the names that show no form. "Co., Ltd." is
+    how Japanese stock companies write themselves in English and counts as ``kabushiki``.
+
+    >>> company_form("㈱山田製作所"), company_form("Acme Inc."), company_form("山田商店")
+    ('kabushiki', 'foreign', 'none')
+    """
+    text = read_scalar(value, LONGEST_CATEGORY)
+    if text is None:
+        return None
+    name = text.casefold()
+    return next((form for form, rule in _COMPANY_RULES if rule.search(name)), "none")
