@@ -1,0 +1,497 @@
+"""Fields of a lead → codes of the look-up tables: one encoder for training and serving.
+
+Every input is finite. A number falls into a bin learnt from past leads (code 0 is missing, the
+outer bins catch what lies outside); a category is a kept level, `other` (1) or missing (0).
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.binning import MAX_BINS, MIN_LEADS_PER_LEVEL, bins_of, levels_of
+from features.definition import LeadDefinition
+from features.errors import ArtefactRefused, NotEnoughEvidence
+from features.events import Act, behaviour_values
+from features.inputs import PARSERS_VERSION, Derivation, Value, derivations_of, synonyms_of
+from features.text import Unreadable, category_key, normalise, parse_number
+
+if TYPE_CHECKING:
+    from features.leads import LeadHistory
+
+__all__ = ["MISSING", "OTHER", "Encoded", "Input", "LeadEncoder", "LeadInput"]
+
+MISSING = 0
+OTHER = 1
+ARRIVAL = "arrived_at"
+"""A field of this name is the time of arrival; where it is not given, the scoring time is."""
+
+Codes = NDArray[np.int32]
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the model.
+
+    Attributes
+    ----------
+    name : str
+        Field or behaviour name, with the derived part after a dot: ``job_title.rank``.
+    field : str
+        The field or behaviour a person knows it by; contributions are grouped back to it.
+    group : str
+        Fit, interest, timing or data.
+    kind : {"number", "category"}
+        Numbers have ordered codes.
+    edges : tuple of float
+        Upper ends of all bins but the last; a value on an edge belongs to the bin below it.
+    centres, lows, highs : tuple of float
+        Median, least and greatest training value of each bin.
+    levels : tuple of str
+        Kept categories; the code of ``levels[0]`` is 2.
+    shown : tuple of str
+        How each level was mostly written.
+    """
+
+    name: str
+    field: str
+    group: str
+    kind: Literal["number", "category"]
+    edges: tuple[float, ...] = ()
+    centres: tuple[float, ...] = ()
+    lows: tuple[float, ...] = ()
+    highs: tuple[float, ...] = ()
+    levels: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of codes, missing and other included."""
+        return len(self.edges) + 2 if self.kind == "number" else len(self.levels) + 2
+
+    @cached_property
+    def code_of_level(self) -> dict[str, int]:
+        """The code of each kept level."""
+        return {level: OTHER + 1 + position for position, level in enumerate(self.levels)}
+
+    def code(self, value: Value) -> int:
+        """Return the code of a value that its derivation has read."""
+        if value is None:
+            return MISSING
+        if isinstance(value, str):
+            return self.code_of_level.get(value, OTHER)
+        return 1 + bisect_left(self.edges, value)
+
+
+@dataclass(frozen=True, slots=True)
+class LeadInput:
+    """What is known of a lead at the scoring time.
+
+    Attributes
+    ----------
+    fields : mapping of str to object
+        Raw values by field name; a behaviour may be given here as a ready number.
+    acts : sequence of Act or None
+        What the lead did; None when it is not known (then behaviours are missing, not zero).
+    as_of : datetime
+        The scoring time, with a time zone.
+    """
+
+    fields: Mapping[str, object]
+    acts: Sequence[Act] | None
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A lead as the tables see it.
+
+    Attributes
+    ----------
+    codes : list of int
+        One for each input.
+    values : list of float, str or None
+        What was read, in the same order; for showing.
+    unreadable : tuple of str
+        Fields whose value was there but could not be read, and counts as missing.
+    unknown : int
+        Number of given fields that the definition does not have, or that are known only later.
+    """
+
+    codes: list[int]
+    values: list[Value]
+    unreadable: tuple[str, ...]
+    unknown: int
+
+
+class LeadEncoder:
+    """Turns leads into codes; learnt once, stored as plain JSON.
+
+    Parameters
+    ----------
+    definition : LeadDefinition
+        Types, time zone and category names of the fields.
+    inputs : sequence of Input
+        In the order of the codes.
+    """
+
+    def __init__(self, definition: LeadDefinition, inputs: Sequence[Input]) -> None:
+        self.definition = definition
+        self.inputs = tuple(inputs)
+        self._zone = definition.zone
+        self._readers = _readers(definition)
+        known = {name for name, _ in self._readers} | set(definition.behaviours)
+        self._positions: dict[str, list[int]] = {name: [] for name in known}
+        for position, given in enumerate(self.inputs):
+            if given.field not in known:
+                raise ArtefactRefused(
+                    f"Input {given.name!r} names a field that the definition does not have."
+                )
+            self._positions[given.field].append(position)
+        for name, derived in self._readers:
+            expected = [_input_name(name, derivation) for derivation in derived]
+            found = [self.inputs[position].name for position in self._positions[name]]
+            if found and found != expected:
+                raise ArtefactRefused(
+                    f"Field {name!r} should give the inputs {expected}, the model has {found}."
+                )
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Number of codes of each input."""
+        return tuple(given.size for given in self.inputs)
+
+    def centres(self, position: int) -> NDArray[np.float64]:
+        """Return the median training value of each code of a number input; NaN where missing."""
+        return np.array([math.nan, *self.inputs[position].centres])
+
+    # -- applying ------------------------------------------------------------------------------
+
+    def encode(self, lead: LeadInput) -> Encoded:
+        """Return the codes of one lead; a value that cannot be read becomes missing."""
+        values: list[Value] = [None] * len(self.inputs)
+        unreadable: list[str] = []
+        for name, derived in self._readers:
+            positions = self._positions[name]
+            if not positions:
+                continue
+            raw = lead.fields.get(name)
+            if raw is None and name == ARRIVAL:
+                raw = lead.as_of
+            if raw is None:
+                continue
+            try:
+                for position, derivation in zip(positions, derived, strict=True):
+                    values[position] = self._read(name, derivation, raw)
+            except Unreadable:
+                unreadable.append(name)
+                for position in positions:
+                    values[position] = None
+        self._fill_behaviours(lead, values, unreadable)
+        codes = [given.code(value) for given, value in zip(self.inputs, values, strict=True)]
+        unknown = sum(name not in self._positions for name in lead.fields)
+        return Encoded(codes, values, tuple(unreadable), unknown)
+
+    def encode_many(self, leads: Sequence[LeadInput]) -> list[Encoded]:
+        """Return the codes of many leads, in order; the same code path as `encode`."""
+        return [self.encode(lead) for lead in leads]
+
+    def encode_history(self, history: LeadHistory, rows: NDArray[np.bool_] | None = None) -> Codes:
+        """Return the codes of past leads as of their arrival, shape (n_leads, n_inputs), int32."""
+        columns = self._value_columns(history, rows)
+        codes = np.zeros((len(columns[0]) if columns else 0, len(self.inputs)), dtype=np.int32)
+        for position, (given, values) in enumerate(zip(self.inputs, columns, strict=True)):
+            code_of = {value: given.code(value) for value in set(values)}
+            codes[:, position] = [code_of[value] for value in values]
+        return codes
+
+    def _read(self, name: str, derivation: Derivation, raw: object) -> Value:
+        value = derivation.read(raw, self._zone)
+        if isinstance(value, str) and not derivation.suffix:
+            return self._synonyms.get(name, {}).get(value, value)
+        return value
+
+    @cached_property
+    def _synonyms(self) -> dict[str, dict[str, str]]:
+        return {
+            name: synonyms_of(field.values)
+            for name, field in self.definition.usable_fields.items()
+            if field.values
+        }
+
+    def _fill_behaviours(self, lead: LeadInput, values: list[Value], unreadable: list[str]) -> None:
+        behaviours = self.definition.behaviours
+        if not behaviours:
+            return
+        computed: Mapping[str, Value] = (
+            {} if lead.acts is None else behaviour_values(behaviours, lead.acts, lead.as_of)
+        )
+        for name in behaviours:
+            for position in self._positions[name]:
+                values[position] = computed.get(name)
+                if lead.fields.get(name) is not None:
+                    try:
+                        values[position] = parse_number(lead.fields[name])
+                    except Unreadable:
+                        unreadable.append(name)
+
+    # -- learning ------------------------------------------------------------------------------
+
+    @classmethod
+    def fit(
+        cls,
+        history: LeadHistory,
+        definition: LeadDefinition,
+        rows: NDArray[np.bool_] | None = None,
+        *,
+        max_bins: int = MAX_BINS,
+        min_leads: int = MIN_LEADS_PER_LEVEL,
+    ) -> Self:
+        """Learn bins and levels from past leads.
+
+        Parameters
+        ----------
+        history : LeadHistory
+            Past leads; each is seen as of its own arrival.
+        definition : LeadDefinition
+            Fields known only after hand-off are left out.
+        rows : ndarray of bool, optional
+            The leads to learn from; all by default.
+        max_bins : int
+            Most bins of a number (missing has its own code beside them), at most 254.
+        min_leads : int
+            Leads a category value needs to keep its own code.
+
+        Raises
+        ------
+        NotEnoughEvidence
+            If there are no leads, or no field says anything.
+        """
+        if not 2 <= max_bins <= 254 or min_leads < 1:
+            raise ValueError(
+                f"max_bins must be 2 to 254 and min_leads 1 or more, got {max_bins} and {min_leads}"
+            )
+        blank = cls(definition, _blank_inputs(definition))
+        columns = blank._value_columns(history, rows)
+        written = blank._spellings(history, rows)
+        fitted = [
+            replace(given, **bins_of(values, max_bins))
+            if given.kind == "number"
+            else replace(given, **levels_of(values, min_leads, written.get(given.name, {})))
+            for given, values in zip(blank.inputs, columns, strict=True)
+        ]
+        # A derived field keeps all its inputs or none: they are read together.
+        alive = {
+            given.field
+            for given, values in zip(fitted, columns, strict=True)
+            if len({given.code(value) for value in values}) > 1
+        }
+        kept = [given for given in fitted if given.field in alive]
+        if not kept:
+            raise NotEnoughEvidence(
+                "No field differs between leads, so there is nothing to learn from. "
+                "Check that the source map names the columns of the fields."
+            )
+        return cls(definition, kept)
+
+    def _value_columns(
+        self, history: LeadHistory, rows: NDArray[np.bool_] | None
+    ) -> list[list[Value]]:
+        chosen = np.arange(len(history.leads)) if rows is None else np.flatnonzero(rows)
+        arrivals = [
+            None if stamp != stamp else stamp.to_pydatetime()
+            for stamp in history.leads["arrived_at"].iloc[chosen]
+        ]
+        columns: list[list[Value]] = [[None] * len(chosen) for _ in self.inputs]
+        for name, derived in self._readers:
+            positions = self._positions[name]
+            if not positions:
+                continue
+            raws = (
+                list(history.fields[name].iloc[chosen])
+                if name in history.fields
+                else [None] * len(chosen)
+            )
+            if name == ARRIVAL:
+                raws = [
+                    arrival if raw is None else raw
+                    for raw, arrival in zip(raws, arrivals, strict=True)
+                ]
+            read = self._column_reader(name, derived)
+            for k, raw in enumerate(raws):
+                if raw is not None:
+                    for position, value in zip(positions, read(raw), strict=True):
+                        columns[position][k] = value
+        self._fill_behaviour_columns(history, chosen, arrivals, columns)
+        return columns
+
+    def _column_reader(
+        self, name: str, derived: tuple[Derivation, ...]
+    ) -> Callable[[object], tuple[Value, ...]]:
+        nothing = (None,) * len(derived)
+        seen: dict[object, tuple[Value, ...]] = {}
+
+        def read(raw: object) -> tuple[Value, ...]:
+            if raw not in seen:
+                try:
+                    seen[raw] = tuple(self._read(name, derivation, raw) for derivation in derived)
+                except Unreadable:
+                    seen[raw] = nothing
+            return seen[raw]
+
+        return read
+
+    def _fill_behaviour_columns(
+        self,
+        history: LeadHistory,
+        chosen: NDArray[np.intp],
+        arrivals: list[datetime | None],
+        columns: list[list[Value]],
+    ) -> None:
+        behaviours = self.definition.behaviours
+        if not behaviours or not len(history.behaviours):
+            return
+        acts = _acts_by_lead(history)
+        for k, (lead_id, as_of) in enumerate(
+            zip(history.leads["lead_id"].iloc[chosen], arrivals, strict=True)
+        ):
+            if as_of is None:
+                continue
+            for name, value in behaviour_values(behaviours, acts.get(lead_id, ()), as_of).items():
+                for position in self._positions[name]:
+                    columns[position][k] = value
+
+    def _spellings(
+        self, history: LeadHistory, rows: NDArray[np.bool_] | None
+    ) -> dict[str, dict[str, str]]:
+        """Return, for each category field, how each of its values is mostly written."""
+        mostly: dict[str, dict[str, str]] = {}
+        for name, field in self.definition.usable_fields.items():
+            if field.type != "category" or name not in history.fields:
+                continue
+            column = history.fields[name] if rows is None else history.fields[name][rows]
+            counts: dict[str, Counter[str]] = {}
+            for raw, n in Counter(raw for raw in column if raw is not None).items():
+                key = category_key(raw)
+                if key is not None:
+                    counts.setdefault(key, Counter())[normalise(str(raw))] += n
+            mostly[name] = {
+                key: min(found, key=lambda form: (-found[form], form))
+                for key, found in counts.items()
+            }
+        return mostly
+
+    # -- storing -------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON content."""
+        return {
+            "parsers": PARSERS_VERSION,
+            "inputs": [
+                {
+                    "name": given.name,
+                    "field": given.field,
+                    "group": given.group,
+                    "kind": given.kind,
+                    "edges": list(given.edges),
+                    "centres": list(given.centres),
+                    "lows": list(given.lows),
+                    "highs": list(given.highs),
+                    "levels": list(given.levels),
+                    "shown": list(given.shown),
+                }
+                for given in self.inputs
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any], definition: LeadDefinition) -> Self:
+        """Read what `to_dict` wrote.
+
+        Raises
+        ------
+        ArtefactRefused
+            If a part is missing or misshapen, or the parsers have changed since.
+        """
+        try:
+            if stored["parsers"] != PARSERS_VERSION:
+                raise ArtefactRefused(
+                    f"The model was made with parsers {stored['parsers']}, this program has "
+                    f"{PARSERS_VERSION}. Train again, or run the program version it was made with."
+                )
+            inputs = [_stored_input(given) for given in stored["inputs"]]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtefactRefused(
+                f"The encoder cannot be read ({type(error).__name__}). Publish the model again."
+            ) from error
+        return cls(definition, inputs)
+
+
+def _readers(definition: LeadDefinition) -> list[tuple[str, tuple[Derivation, ...]]]:
+    return [(name, derivations_of(field)) for name, field in definition.usable_fields.items()]
+
+
+def _input_name(field: str, derivation: Derivation) -> str:
+    return f"{field}.{derivation.suffix}" if derivation.suffix else field
+
+
+def _blank_inputs(definition: LeadDefinition) -> list[Input]:
+    blank = [
+        Input(_input_name(name, derivation), name, definition.fields[name].group, derivation.kind)
+        for name, derived in _readers(definition)
+        for derivation in derived
+    ]
+    return blank + [
+        Input(name, name, behaviour.group, "number")
+        for name, behaviour in definition.behaviours.items()
+    ]
+
+
+def _stored_input(stored: Mapping[str, Any]) -> Input:
+    given = Input(
+        name=str(stored["name"]),
+        field=str(stored["field"]),
+        group=str(stored["group"]),
+        kind=stored["kind"],
+        edges=tuple(float(edge) for edge in stored["edges"]),
+        centres=tuple(float(centre) for centre in stored["centres"]),
+        lows=tuple(float(low) for low in stored["lows"]),
+        highs=tuple(float(high) for high in stored["highs"]),
+        levels=tuple(str(level) for level in stored["levels"]),
+        shown=tuple(str(form) for form in stored["shown"]),
+    )
+    is_number = given.kind == "number"
+    if given.kind not in ("number", "category") or (given.levels if is_number else given.edges):
+        raise ValueError("edges belong to numbers, levels to categories")
+    if is_number and (
+        not len(given.centres) == len(given.lows) == len(given.highs) == len(given.edges) + 1
+        or not all(map(math.isfinite, given.edges))
+        or any(later <= earlier for earlier, later in pairwise(given.edges))
+    ):
+        raise ValueError("edges must ascend, with one centre more than edges")
+    if len(given.shown) != len(given.levels) or len(set(given.levels)) != len(given.levels):
+        raise ValueError("levels must differ, each with its spelling")
+    return given
+
+
+def _acts_by_lead(history: LeadHistory) -> dict[str, list[Act]]:
+    table = history.behaviours
+    moments = table["at"].to_numpy("datetime64[us]").astype("int64").tolist()
+    acts: dict[str, list[Act]] = {}
+    for lead_id, moment, kind, amount in zip(
+        table["lead_id"], moments, table["kind"], table["amount"].tolist(), strict=True
+    ):
+        at = _EPOCH + timedelta(microseconds=moment)
+        acts.setdefault(lead_id, []).append(Act(kind, at, None if math.isnan(amount) else amount))
+    return acts

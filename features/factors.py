@@ -1,0 +1,174 @@
+"""From contributions to factors: the few a person reads, with what past leads of that kind did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from features.definition import EVER
+from features.encoder import MISSING, OTHER, Input
+from features.scorer import Contribution, LeadScorer, ScoredLead
+
+__all__ = ["MIN_CASES", "Evidence", "Factor", "Factors", "Shown", "shown_value", "top_factors"]
+
+MIN_CASES = 30
+"""Below this many past leads no rate is shown."""
+
+MIN_POINTS = 0.05
+"""A field that moves the score by less is not a factor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A value as it may be shown: a code with its kind, or a range of numbers. Never raw text.
+
+    Attributes
+    ----------
+    kind : {"missing", "other", "level", "range"}
+        `level` has a `code`; `range` has `low` and `high` (None is open).
+    """
+
+    kind: str
+    code: str = ""
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What became of past leads with the same value.
+
+    Attributes
+    ----------
+    rate, overall : float
+        Share won (0 to 1) among such leads, and among all.
+    n : int
+        Number of such leads.
+    days : int
+        Within so many days; EVER where dates are not known.
+    """
+
+    rate: float
+    overall: float
+    n: int
+    days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """One reason for a score.
+
+    Attributes
+    ----------
+    field, input, group : str
+        Field or behaviour as people know it, the input behind (``job_title.rank``), and its group.
+    shown : Shown
+        The value, fit to be shown.
+    logit, points, odds : float
+        What it adds, on three scales.
+    evidence : Evidence or None
+        None when there are too few past cases, or they point the other way.
+    is_rare : bool
+        Fewer than `MIN_CASES` past leads had this value.
+    """
+
+    field: str
+    input: str
+    group: str
+    shown: Shown
+    logit: float
+    points: float
+    odds: float
+    evidence: Evidence | None
+    is_rare: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Factors:
+    """The strongest factors each way, and the points of all others together."""
+
+    positive: tuple[Factor, ...]
+    negative: tuple[Factor, ...]
+    other_points: float
+
+
+def top_factors(scorer: LeadScorer, scored: ScoredLead, n: int = 3) -> Factors:
+    """Return the `n` strongest factors each way; with `other_points` they add up to the score.
+
+    Fields that add less than a twentieth of a point are not named.
+    """
+    ranked = sorted(scored.contributions, key=lambda part: -abs(part.logit))
+    notable = [part for part in ranked if abs(part.points) >= MIN_POINTS]
+    raising = [part for part in notable if part.logit > 0][:n]
+    lowering = [part for part in notable if part.logit < 0][:n]
+    named = {id(part) for part in (*raising, *lowering)}
+    rest = math.fsum(part.points for part in scored.contributions if id(part) not in named)
+    return Factors(
+        tuple(_factor(scorer, part) for part in raising),
+        tuple(_factor(scorer, part) for part in lowering),
+        rest,
+    )
+
+
+def shown_value(given: Input, code: int, band: Mapping[str, Any] | None = None) -> Shown:
+    """Return how the value behind a code may be shown.
+
+    Parameters
+    ----------
+    given : Input
+        The input.
+    code : int
+        Its code.
+    band : mapping, optional
+        The evidence band of a number: its range is shown instead of the single bin's.
+    """
+    if code == MISSING:
+        return Shown("missing")
+    if given.kind == "category":
+        return Shown("other") if code == OTHER else Shown("level", given.levels[code - OTHER - 1])
+    first, last = (int(band["from"]), int(band["to"])) if band else (code, code)
+    low, high = given.lows[first - 1], given.highs[last - 1]
+    if low == high and last < given.size - 1:
+        return Shown("range", low=low, high=high)
+    return Shown(
+        "range", low=low if first > 1 else None, high=high if last < given.size - 1 else None
+    )
+
+
+def _factor(scorer: LeadScorer, part: Contribution) -> Factor:
+    given = scorer.encoder.inputs[part.input]
+    band = _band(scorer.reference, part.input, part.code)
+    evidence, is_rare = _evidence(scorer.reference, band, part.logit)
+    return Factor(
+        field=part.field,
+        input=given.name,
+        group=part.group,
+        shown=shown_value(given, part.code, band),
+        logit=part.logit,
+        points=part.points,
+        odds=part.odds,
+        evidence=evidence,
+        is_rare=is_rare,
+    )
+
+
+def _band(reference: Mapping[str, Any], position: int, code: int) -> Mapping[str, Any] | None:
+    bands = reference.get("inputs")
+    if not bands:
+        return None
+    return next((band for band in bands[position] if band["from"] <= code <= band["to"]), None)
+
+
+def _evidence(
+    reference: Mapping[str, Any], band: Mapping[str, Any] | None, logit: float
+) -> tuple[Evidence | None, bool]:
+    if band is None or band["n"] < MIN_CASES or band["rate"] is None:
+        return None, True
+    overall = reference["overall"]
+    if (band["rate"] > overall["rate"]) != (logit > 0):
+        return None, False
+    return Evidence(
+        band["rate"], overall["rate"], int(band["n"]), int(overall.get("days", EVER))
+    ), False
