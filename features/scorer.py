@@ -107,6 +107,8 @@ class ScoredLead:
         Wilson 95 % interval of the observed rate among past leads of similar score.
     contributions : tuple of Contribution
         One for each field, in the definition's order; `base` plus their sum is `logit`.
+    codes : tuple of int
+        One for each input: what the score was made from, fit to be recorded.
     unreadable : tuple of str
         Fields that were given but could not be read.
     unknown : int
@@ -125,6 +127,7 @@ class ScoredLead:
     acceptance: float | None
     interval: tuple[float, float] | None
     contributions: tuple[Contribution, ...]
+    codes: tuple[int, ...]
     unreadable: tuple[str, ...]
     unknown: int
     known: int
@@ -268,6 +271,7 @@ class LeadScorer:
             acceptance=None if accept is None else probability_of(accept),
             interval=self._interval(logit),
             contributions=tuple(self._contributions(encoded.codes, parts)),
+            codes=tuple(encoded.codes),
             unreadable=encoded.unreadable,
             unknown=encoded.unknown,
             known=sum(code != MISSING for code in encoded.codes),
