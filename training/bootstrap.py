@@ -115,6 +115,6 @@ def _auc_of(outcome: Floats, probability: Floats) -> Callable[[Floats], Floats]:
         below = np.cumsum(others, axis=1) - others
         pairs = won.sum(axis=1) * others.sum(axis=1)
         ahead = (won * (below + 0.5 * others)).sum(axis=1)
-        return np.divide(ahead, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0)
+        return np.asarray(np.divide(ahead, pairs, out=np.full(len(pairs), np.nan), where=pairs > 0))
 
     return auc

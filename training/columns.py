@@ -94,7 +94,8 @@ class LinearColumns:
     def matrix(self, codes: Codes) -> sparse.csr_array:
         """Return the columns of leads, shape (n_leads, width), sparse."""
         blocks = [
-            sparse.csr_array(table)[codes[:, position]] for position, table in enumerate(self.tables)
+            sparse.csr_array(table)[codes[:, position]]
+            for position, table in enumerate(self.tables)
         ]
         return sparse.csr_array(sparse.hstack(blocks, format="csr"))
 
@@ -111,9 +112,7 @@ class LinearColumns:
         ]
 
 
-def _number_table(
-    centres: NDArray[np.float64], counts: NDArray[np.intp]
-) -> NDArray[np.float64]:
+def _number_table(centres: NDArray[np.float64], counts: NDArray[np.intp]) -> NDArray[np.float64]:
     values = np.sign(centres) * np.log1p(np.abs(centres))
     seen = np.where(np.isnan(values), 0, counts)
     if seen.sum() == 0:

@@ -18,8 +18,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.definition import EVER
-from training.verdicts import Verdict, acts_by_lead, judge, judge_snapshot, standing_events, to_microseconds
+from training.verdicts import (
+    Verdict,
+    acts_by_lead,
+    judge,
+    judge_snapshot,
+    standing_events,
+    to_microseconds,
+)
 
 if TYPE_CHECKING:
     from features.definition import LeadDefinition
@@ -30,10 +36,8 @@ __all__ = [
     "HistoryLabels",
     "ReasonCount",
     "SnapshotLabels",
-    "SoftLabels",
     "label_history",
     "label_snapshot",
-    "soft_labels",
 ]
 
 DECISION_DAYS = 30.0
@@ -81,6 +85,8 @@ class HistoryLabels:
         Code of the rejection that came before any acceptance, else of the loss, else None.
     turned_away : ndarray of bool
         The reason is a rejection that came before any acceptance (also when recycled since).
+    lost : ndarray of bool
+        Known to be lost, not won; such leads stay at risk all the same.
     recycled, audited : ndarray of bool
         Worked after a rejection because someone took it back, or for the audit lane.
     entry_days, follow_up_days : ndarray of float
@@ -100,6 +106,7 @@ class HistoryLabels:
     state: NDArray[np.str_]
     reason: NDArray[np.object_]
     turned_away: NDArray[np.bool_]
+    lost: NDArray[np.bool_]
     recycled: NDArray[np.bool_]
     audited: NDArray[np.bool_]
     entry_days: NDArray[np.float64]
@@ -168,7 +175,9 @@ class SnapshotLabels:
         return int((self.outcome == 1.0).sum())
 
 
-def label_history(history: LeadHistory, definition: LeadDefinition, as_of: datetime) -> HistoryLabels:
+def label_history(
+    history: LeadHistory, definition: LeadDefinition, as_of: datetime
+) -> HistoryLabels:
     """Return what was known about every lead at `as_of`.
 
     - **worked**: accepted, put in the audit lane, or taken back (`recycled`) after a rejection. A
@@ -208,7 +217,9 @@ def label_history(history: LeadHistory, definition: LeadDefinition, as_of: datet
         If an event carries a reason that the definition does not treat.
     """
     if as_of.tzinfo is None:
-        raise ValueError("as_of has no time zone; give one, e.g. datetime(2026, 4, 1, tzinfo=definition.zone)")
+        raise ValueError(
+            "as_of has no time zone; give one, e.g. datetime(2026, 4, 1, tzinfo=definition.zone)"
+        )
     cut_off = _since_epoch(as_of)
     arrived = to_microseconds(history.leads["arrived_at"])
     known = np.asarray(history.leads["arrived_at"].notna()) & (arrived <= cut_off)
@@ -249,6 +260,7 @@ def label_history(history: LeadHistory, definition: LeadDefinition, as_of: datet
         state=state,
         reason=_reasons(verdicts, known),
         turned_away=np.array([v.turned_away for v in verdicts], dtype=bool) & known,
+        lost=np.array([v.lost for v in verdicts], dtype=bool) & known,
         recycled=np.array([v.recycled for v in verdicts], dtype=bool) & known,
         audited=np.array([v.audited for v in verdicts], dtype=bool) & known,
         entry_days=np.where(known, np.maximum((entered - arrived) / _DAY, 0.0), 0.0),
@@ -276,7 +288,8 @@ def label_snapshot(history: LeadHistory, definition: LeadDefinition) -> Snapshot
     has_decisions = bool(events["kind"].isin(["accepted", "rejected"]).any())
     counts_touches = bool((events["kind"] == "touched").any())
     verdicts = [
-        judge_snapshot(acts[row], definition, counts_touches=counts_touches) for row in range(len(history.leads))
+        judge_snapshot(acts[row], definition, counts_touches=counts_touches)
+        for row in range(len(history.leads))
     ]
     state = np.array([v.state for v in verdicts], dtype="U11")
     accepted = np.array([v.accepted for v in verdicts], dtype=np.float64)
@@ -291,66 +304,6 @@ def label_snapshot(history: LeadHistory, definition: LeadDefinition) -> Snapshot
     )
 
 
-@dataclass(frozen=True, eq=False)
-class SoftLabels:
-    """What the student learns from.
-
-    Attributes
-    ----------
-    rows : ndarray of int, shape (n_rows,)
-        Positions in ``history.leads`` of worked and rejected leads, ascending.
-    probabilities : ndarray of float, shape (n_rows, n_horizons)
-        The teacher's probability, shifted by the reason where sales turned the lead away; 0 for a
-        reason treated as ``zero``. Never falls from one horizon to the next.
-    """
-
-    rows: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
-
-
-def soft_labels(
-    probabilities: NDArray[np.float64],
-    labels: HistoryLabels | SnapshotLabels,
-    definition: LeadDefinition,
-) -> SoftLabels:
-    """Return the teacher's probabilities of worked and rejected leads after the reason policy.
-
-    A lead that was taken back after a rejection keeps the shift of its reason: what sales heard at
-    the start is as true of it as of the others with that reason. ``zero`` ends with being taken back.
-
-    Parameters
-    ----------
-    probabilities : ndarray of float, shape (n_leads, n_horizons)
-        The teacher's probabilities (0 to 1) for all leads; in snapshot mode one column.
-    labels : HistoryLabels or SnapshotLabels
-        Labels of the same leads.
-    definition : LeadDefinition
-        Gives the shift of each reason at each horizon, in log-odds.
-
-    Raises
-    ------
-    ValueError
-        If the number of rows or horizons does not fit.
-    """
-    horizons = (EVER,) if isinstance(labels, SnapshotLabels) else definition.horizons
-    if probabilities.shape != (len(labels.state), len(horizons)):
-        raise ValueError(
-            f"probabilities have shape {probabilities.shape}; expected {(len(labels.state), len(horizons))}: "
-            "one row for each lead, one column for each horizon"
-        )
-    rows = np.flatnonzero(np.isin(labels.state, ("worked", "rejected")))
-    labelled = probabilities[rows].astype(np.float64)
-    for code, reason in definition.reasons.items():
-        concerned = labels.turned_away[rows] & (labels.reason[rows] == code)
-        if reason.conversion == "zero":
-            labelled[concerned & (labels.state[rows] == "rejected")] = 0.0
-        elif isinstance(reason.conversion, tuple):
-            factors = np.exp([definition.shift(code, horizon) for horizon in horizons])
-            shifted = labelled[concerned]
-            labelled[concerned] = factors * shifted / (1.0 - shifted + factors * shifted)
-    return SoftLabels(rows, np.maximum.accumulate(labelled, axis=1))
-
-
 def _recording_began(definition: LeadDefinition, events: pd.DataFrame) -> datetime | None:
     """Return the start of outcome recording: a midnight in the definition's time zone."""
     first = definition.recording_began
@@ -358,7 +311,9 @@ def _recording_began(definition: LeadDefinition, events: pd.DataFrame) -> dateti
         wins = to_microseconds(events.loc[np.asarray(events["kind"] == "won"), "at"])
         if len(wins) == 0:
             return None
-        first = (_EPOCH + timedelta(microseconds=int(wins.min()))).astimezone(definition.zone).date()
+        first = (
+            (_EPOCH + timedelta(microseconds=int(wins.min()))).astimezone(definition.zone).date()
+        )
     return datetime.combine(first, time(), definition.zone)
 
 
@@ -368,7 +323,9 @@ def _since_epoch(moment: datetime) -> int:
 
 def _reasons(verdicts: Sequence[Verdict], known: NDArray[np.bool_]) -> NDArray[np.object_]:
     reasons = np.empty(len(verdicts), dtype=object)
-    reasons[:] = [v.reason if is_known else None for v, is_known in zip(verdicts, known, strict=True)]
+    reasons[:] = [
+        v.reason if is_known else None for v, is_known in zip(verdicts, known, strict=True)
+    ]
     return reasons
 
 
@@ -380,7 +337,9 @@ def _count_reasons(
         for v, is_known in zip(verdicts, known, strict=True)
         if is_known and v.reason is not None
     )
-    return tuple(ReasonCount(reason, treatment, n) for (reason, treatment), n in sorted(counted.items()))
+    return tuple(
+        ReasonCount(reason, treatment, n) for (reason, treatment), n in sorted(counted.items())
+    )
 
 
 def _treatment(verdict: Verdict, definition: LeadDefinition) -> str:

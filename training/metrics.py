@@ -186,7 +186,9 @@ def predicted_over_observed(
         return Interval(float("inf"), float("nan"), float("nan"))
     error = float(np.sqrt(((weights * (outcome - probability)) ** 2).sum())) / observed
     ratio = predicted / observed
-    return Interval(ratio, ratio * float(np.exp(-_Z95 * error)), ratio * float(np.exp(_Z95 * error)))
+    return Interval(
+        ratio, ratio * float(np.exp(-_Z95 * error)), ratio * float(np.exp(_Z95 * error))
+    )
 
 
 def reliability_curve(
@@ -254,7 +256,7 @@ def censoring_weights(
     follow_up = np.sort(follow_up_days)
     if len(follow_up) == 0 or follow_up[-1] < horizon:
         raise NotEnoughEvidence(
-            f"No lead was followed for {horizon:g} days, so nothing can be said about that horizon. "
+            f"No lead was followed for {horizon:g} days, so nothing can be said about it. "
             "Choose a shorter one or an earlier cut-off."
         )
     is_won = (won_days <= np.minimum(horizon, follow_up_days)) & ~np.isnan(won_days)
@@ -294,15 +296,13 @@ def observed_rate(
     return np.asarray(1.0 - np.concatenate([[1.0], survival])[reached])
 
 
-def _by_value(
-    outcome: Floats, probability: Floats, weight: Floats | None
-) -> tuple[Floats, Floats]:
+def _by_value(outcome: Floats, probability: Floats, weight: Floats | None) -> tuple[Floats, Floats]:
     """Return the weight of won and of other leads at each distinct probability, ascending."""
     _, place = np.unique(probability, return_inverse=True)
     weights = np.ones(len(outcome)) if weight is None else weight
     won = np.bincount(place, weights=weights * outcome)
     others = np.bincount(place, weights=weights * (1.0 - outcome))
-    return won, others
+    return won.astype(np.float64), others.astype(np.float64)
 
 
 def _equal_bins(probability: Floats, n_bins: int) -> list[NDArray[np.intp]]:

@@ -96,7 +96,7 @@ def person_periods(
         [np.minimum(until, end) - np.maximum(entry, start) for start, end in pairwise(cuts)]
     )
     ends = np.asarray(cuts[1:])
-    # A win on a cut ends the period before it, where its exposure lies; a win at once is in the first.
+    # A win on a cut belongs to the period before it, where its exposure lies.
     won_in = np.searchsorted(ends, won, side="left")
     events = is_seen[:, None] & (won_in[:, None] == np.arange(len(ends))[None, :])
     exposure = np.where(events, np.maximum(exposure, _SHORTEST), exposure)
@@ -105,6 +105,8 @@ def person_periods(
 
 
 def days_by_period(horizons: Sequence[float], cuts: tuple[float, ...]) -> NDArray[np.float64]:
-    """Return the days of each period that lie before each horizon, shape (n_periods, n_horizons)."""
+    """Return the days of each period before each horizon, shape (n_periods, n_horizons)."""
     starts, ends = np.asarray(cuts[:-1])[:, None], np.asarray(cuts[1:])[:, None]
-    return np.asarray(np.clip(np.asarray(horizons, dtype=np.float64)[None, :], starts, ends) - starts)
+    return np.asarray(
+        np.clip(np.asarray(horizons, dtype=np.float64)[None, :], starts, ends) - starts
+    )

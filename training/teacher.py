@@ -1,7 +1,8 @@
 """The teacher: how fast worked leads win, learnt from all the time they were under observation.
 
-Two parts see the same person-period rows. A Poisson regression is steady where leads are few, a small
-booster of trees sees what is not linear; the mean of their log cumulative hazards is the teacher.
+Two parts see the same person-period rows. A Poisson regression is steady where leads are few, a
+small booster of trees sees what is not linear; the mean of their log cumulative hazards is the
+teacher.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ class HazardTeacher:
         n_wins = int(periods.is_won.sum())
         if n_wins == 0:
             raise NotEnoughEvidence(
-                "No worked lead has won while outcomes were recorded, so nothing can be learnt yet. "
+                "No worked lead has won while outcomes were recorded; nothing can be learnt yet. "
                 "Check the status values in the source map and recording_began in the definition."
             )
         n_known = int((known if rows is None else known & rows).sum())
@@ -127,7 +128,9 @@ class HazardTeacher:
             rates=periods.rates,
             columns=columns,
             glm=_fit_glm(codes, columns, periods),
-            booster=_fit_booster(codes, codebook, periods, 40 if n_known < _MANY_LEADS else 90, seed),
+            booster=_fit_booster(
+                codes, codebook, periods, 40 if n_known < _MANY_LEADS else 90, seed
+            ),
             n_leads=len(workers),
             n_wins=n_wins,
         )
@@ -144,8 +147,8 @@ class HazardTeacher:
         """
         if min(horizons) <= 0 or max(horizons) > self.cuts[-1]:
             raise ValueError(
-                f"horizons must lie above 0 and up to {self.cuts[-1]:g} days, got {list(horizons)}; "
-                "fit the teacher with the longest horizon"
+                f"horizons must lie above 0 and up to {self.cuts[-1]:g} days, "
+                f"got {list(horizons)}; fit the teacher with the longest horizon"
             )
         days = days_by_period(horizons, self.cuts)
         if part == "glm":
@@ -181,7 +184,9 @@ def _fit_glm(codes: Codes, columns: LinearColumns, periods: PersonPeriods) -> Fl
     """Return intercept and weights of a Poisson regression on wins for each year of exposure."""
     n_periods = len(periods.cuts) - 1
     by_period = sparse.csr_array(np.eye(n_periods))[periods.period]
-    with_time = columns.values(codes)[periods.lead] * _time_of(periods.cuts)[periods.period][:, None]
+    with_time = (
+        columns.values(codes)[periods.lead] * _time_of(periods.cuts)[periods.period][:, None]
+    )
     blocks = [columns.matrix(codes)[periods.lead], by_period, sparse.csr_array(with_time)]
     years = periods.exposure_days / _YEAR
     # The default tolerance stops far too early: ranking of .71 instead of .75 on a known truth.

@@ -17,14 +17,24 @@ from features.errors import DefinitionInvalid, shorten
 if TYPE_CHECKING:
     from features.definition import LeadDefinition, Reason
 
-__all__ = ["Act", "Verdict", "acts_by_lead", "judge", "judge_snapshot", "standing_events", "to_microseconds"]
+__all__ = [
+    "Act",
+    "Verdict",
+    "acts_by_lead",
+    "judge",
+    "judge_snapshot",
+    "standing_events",
+    "to_microseconds",
+]
 
 NO_REASON = "no_reason"
 """The code that a rejection without a reason is read as."""
 
 _ORDER_AT_SAME_TIME = {
     kind: rank
-    for rank, kind in enumerate(("touched", "rejected", "recycled", "audit", "accepted", "lost", "won"))
+    for rank, kind in enumerate(
+        ("touched", "rejected", "recycled", "audit", "accepted", "lost", "won")
+    )
 }
 
 
@@ -46,6 +56,7 @@ class Verdict(NamedTuple):
     turned_away: bool = False
     recycled: bool = False
     audited: bool = False
+    lost: bool = False
     entered: int | None = None
     won: int | None = None
     accepted: float = np.nan
@@ -53,7 +64,7 @@ class Verdict(NamedTuple):
 
 def to_microseconds(times: pd.Series[Any]) -> NDArray[np.int64]:
     """Return UTC times as microseconds since 1970; a missing time is the smallest number."""
-    return times.dt.tz_convert(None).to_numpy(dtype="datetime64[us]").view(np.int64)
+    return np.asarray(times.dt.tz_convert(None).to_numpy(dtype="datetime64[us]").view(np.int64))
 
 
 def standing_events(events: pd.DataFrame, definition: LeadDefinition) -> pd.DataFrame:
@@ -75,9 +86,9 @@ def standing_events(events: pd.DataFrame, definition: LeadDefinition) -> pd.Data
 
 
 def acts_by_lead(lead_ids: pd.Series[Any], events: pd.DataFrame) -> list[list[Act]]:
-    """Return each lead's acts in order; equal times go by kind, then id, never by place in the file.
+    """Return each lead's acts in order; equal times go by kind, then id, not by place in the file.
 
-    Events of leads that are not in the table have no one to say anything about; reading reports them.
+    Events of leads that are not in the table are passed over; reading reports them.
     """
     acts: list[list[Act]] = [[] for _ in lead_ids]
     rows = {lead_id: row for row, lead_id in enumerate(lead_ids)}
@@ -98,7 +109,9 @@ def acts_by_lead(lead_ids: pd.Series[Any], events: pd.DataFrame) -> list[list[Ac
     return acts
 
 
-def judge(acts: Sequence[Act], definition: LeadDefinition, *, has_decisions: bool, counts_touches: bool) -> Verdict:
+def judge(
+    acts: Sequence[Act], definition: LeadDefinition, *, has_decisions: bool, counts_touches: bool
+) -> Verdict:
     """Return the verdict of one lead in history mode (rules: `training.labels.label_history`).
 
     Parameters
@@ -116,7 +129,7 @@ def judge(acts: Sequence[Act], definition: LeadDefinition, *, has_decisions: boo
     tries = 0
     accepted = np.nan
     rejection = loss = disqualified = None
-    is_accepted = recycled = audited = False
+    is_accepted = recycled = audited = is_lost = False
     entered = won = None
     for act in acts:
         reason = _reason_of(act, definition)
@@ -141,20 +154,24 @@ def judge(acts: Sequence[Act], definition: LeadDefinition, *, has_decisions: boo
         elif reason is not None and reason.kind == "not_a_lead":
             disqualified = act.reason
         elif act.kind == "lost" or (reason is not None and reason.kind == "loss"):
-            loss = act.reason or loss
+            is_lost, loss = True, act.reason or loss
             is_worked = is_worked or rejection is None
             accepted = 1.0 if np.isnan(accepted) and rejection is None else accepted
         elif reason is not None:
             if not is_accepted:
                 rejection = act.reason or NO_REASON
-            accepted = _acceptance(reason, tries, counts_touches) if np.isnan(accepted) else accepted
+            accepted = (
+                _acceptance(reason, tries, counts_touches) if np.isnan(accepted) else accepted
+            )
 
     if disqualified:
         return Verdict("not_a_lead", disqualified, won=won)
     if is_worked:
         state = "worked"
     elif rejection:
-        state = "left_out" if definition.reasons[rejection].conversion == "leave_out" else "rejected"
+        state = (
+            "left_out" if definition.reasons[rejection].conversion == "leave_out" else "rejected"
+        )
     else:
         state = "pending" if tries else "untouched"
     return Verdict(
@@ -163,20 +180,33 @@ def judge(acts: Sequence[Act], definition: LeadDefinition, *, has_decisions: boo
         turned_away=rejection is not None,
         recycled=recycled,
         audited=audited,
+        lost=is_lost and won is None,
         entered=entered,
         won=won,
         accepted=accepted if has_decisions else np.nan,
     )
 
 
-def judge_snapshot(acts: Sequence[Act], definition: LeadDefinition, *, counts_touches: bool) -> Verdict:
-    """Return the verdict of one lead in snapshot mode: the strongest mark, as nothing has a time."""
+def judge_snapshot(
+    acts: Sequence[Act], definition: LeadDefinition, *, counts_touches: bool
+) -> Verdict:
+    """Return the verdict of one lead in snapshot mode: the strongest mark wins."""
     kinds = {act.kind for act in acts}
     tries = sum(act.kind == "touched" for act in acts)
     reasons = {act: _reason_of(act, definition) for act in acts}
-    out = [act.reason for act, reason in reasons.items() if reason is not None and reason.kind == "not_a_lead"]
-    losses = [act for act, reason in reasons.items() if act.kind == "lost" or (reason and reason.kind == "loss")]
-    rejections = [act for act, reason in reasons.items() if reason is not None and act.kind == "rejected"]
+    out = [
+        act.reason
+        for act, reason in reasons.items()
+        if reason is not None and reason.kind == "not_a_lead"
+    ]
+    losses = [
+        act
+        for act, reason in reasons.items()
+        if act.kind == "lost" or (reason and reason.kind == "loss")
+    ]
+    rejections = [
+        act for act, reason in reasons.items() if reason is not None and act.kind == "rejected"
+    ]
     if "won" in kinds:
         return Verdict("worked", won=acts[-1].at, accepted=1.0)
     if out:
@@ -217,7 +247,9 @@ def _cancelled_ids(retractions: pd.DataFrame) -> set[str]:
     times = to_microseconds(retractions["at"]).tolist()
     ids = retractions["event_id"].astype(str)
     cancelled: set[str] = set()
-    for _, own, named in sorted(zip(times, ids, retractions["reason"].astype(str), strict=True), reverse=True):
+    for _, own, named in sorted(
+        zip(times, ids, retractions["reason"].astype(str), strict=True), reverse=True
+    ):
         if own not in cancelled:
             cancelled.add(named)
     return cancelled
@@ -230,6 +262,6 @@ def _require_treated(events: pd.DataFrame, definition: LeadDefinition) -> None:
     unknown = sorted((given | ({NO_REASON} if is_bare.any() else set())) - set(definition.reasons))
     if unknown:
         raise DefinitionInvalid(
-            f"{len(unknown)} reason(s) of the events have no treatment in the definition: {shorten(unknown)}. "
+            f"The definition does not treat these reasons of the events: {shorten(unknown)}. "
             "Add them under reasons, or map them to a known code in the source map."
         )

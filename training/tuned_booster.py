@@ -1,0 +1,156 @@
+"""LightGBM as a good data scientist would use it: the opponent that the served model has to match.
+
+Sizes are chosen on the newest fifth of the training leads, trees by early stopping there, and the
+choice is fitted again on all training leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from features.errors import NotEnoughEvidence
+from training.columns import Codebook
+
+__all__ = ["TunedBooster", "tune_booster"]
+
+Codes = NDArray[np.int32]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+_GRID: tuple[dict[str, Any], ...] = tuple(
+    {"num_leaves": leaves, "min_data_in_leaf": least, "feature_fraction": share}
+    for leaves, least, share in product((4, 8, 16), (20, 60), (0.5, 0.9))
+)
+_FIXED: dict[str, Any] = {
+    "learning_rate": 0.05,
+    "bagging_fraction": 0.8,
+    "bagging_freq": 1,
+    "lambda_l2": 1.0,
+    "cat_smooth": 10.0,
+    "min_data_per_group": 30,
+    "max_bin": 255,
+    "deterministic": True,
+    "force_row_wise": True,
+    "num_threads": 1,
+    "verbosity": -1,
+}
+_MOST_TREES = 800
+_PATIENCE = 40
+
+
+@dataclass(frozen=True, eq=False)
+class TunedBooster:
+    """The booster that validation chose.
+
+    Attributes
+    ----------
+    booster : lightgbm.Booster
+        Fitted on all training rows.
+    chosen : dict
+        Parameters of the grid and the number of trees.
+    validation_loss : float
+        Its loss on the newest fifth before it was fitted again.
+    """
+
+    booster: lightgbm.Booster
+    chosen: dict[str, Any]
+    validation_loss: float
+
+    def raw_scores(self, columns: Floats) -> Floats:
+        """Return log-odds (binary) or log rates (Poisson) without the start, shape (n_rows,)."""
+        return np.asarray(self.booster.predict(columns, raw_score=True, num_threads=1))
+
+
+def booster_columns(codes: Codes, codebook: Codebook) -> tuple[Floats, list[int]]:
+    """Return codes as LightGBM likes them, and the positions of categories.
+
+    A missing number is NaN, so that every split can send it either way.
+    """
+    columns = codes.astype(np.float64)
+    kinds = [given.kind for given in codebook.inputs]
+    for position, kind in enumerate(kinds):
+        if kind == "number":
+            columns[codes[:, position] == 0, position] = np.nan
+    return columns, [position for position, kind in enumerate(kinds) if kind == "category"]
+
+
+def tune_booster(
+    columns: Floats,
+    target: Floats,
+    newest: Mask,
+    *,
+    objective: str = "binary",
+    categories: Sequence[int] = (),
+    start: Floats | None = None,
+    seed: int = 0,
+) -> TunedBooster:
+    """Choose and fit a booster.
+
+    Parameters
+    ----------
+    columns : ndarray of float, shape (n_rows, n_columns)
+        Training rows.
+    target : ndarray of float, shape (n_rows,)
+        Outcome 1 or 0, or a count.
+    newest : ndarray of bool, shape (n_rows,)
+        Rows kept for choosing, the newest of the training leads.
+    objective : str
+        LightGBM's ``binary`` or ``poisson``; also the measure of the choice.
+    categories : sequence of int
+        Columns whose values have no order.
+    start : ndarray of float, optional
+        Initial score of each row, e.g. the logarithm of exposure.
+    seed : int
+        Same rows and seed, same booster.
+
+    Raises
+    ------
+    NotEnoughEvidence
+        If one of the two parts has no win.
+    """
+    if target[newest].sum() == 0 or target[~newest].sum() == 0:
+        raise NotEnoughEvidence(
+            "Choosing a booster needs wins among the newest fifth of leads and among the others."
+        )
+    fixed = {**_FIXED, "objective": objective, "metric": objective, "seed": seed}
+
+    def rows(chosen: Mask | slice, reference: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
+        return lightgbm.Dataset(
+            columns[chosen],
+            label=target[chosen],
+            init_score=None if start is None else start[chosen],
+            categorical_feature=list(categories),
+            reference=reference,
+            params=fixed,
+        )
+
+    best_loss, best = np.inf, dict[str, Any]()
+    for sizes in _GRID:
+        older = rows(~newest)
+        booster = lightgbm.train(
+            {**fixed, **sizes},
+            older,
+            num_boost_round=_MOST_TREES,
+            valid_sets=[rows(newest, older)],
+            callbacks=[lightgbm.early_stopping(_PATIENCE, verbose=False)],
+        )
+        loss = float(booster.best_score["valid_0"][objective_measure(objective)])
+        if loss < best_loss:
+            best_loss, best = loss, {**sizes, "trees": booster.best_iteration}
+    # A fifth more leads bear a few more trees.
+    trees = max(1, round(1.2 * best["trees"]))
+    sizes = {name: value for name, value in best.items() if name != "trees"}
+    booster = lightgbm.train({**fixed, **sizes}, rows(slice(None)), num_boost_round=trees)
+    return TunedBooster(booster, {**sizes, "trees": trees}, best_loss)
+
+
+def objective_measure(objective: str) -> str:
+    """Return the name under which LightGBM reports an objective's own loss."""
+    return {"binary": "binary_logloss"}.get(objective, objective)
