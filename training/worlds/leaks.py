@@ -1,0 +1,145 @@
+"""Columns that know the future: filled in after hand-off, as a CRM shows them on export day.
+
+A leak scan must find them. Each function returns what the column holds; where the leak is made
+weaker, the value is drawn from the other leads and tells nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.worlds.decisions import Decisions
+from training.worlds.people import DAY, Integers, cut_off, stream
+from training.worlds.settings import WorldSettings
+
+__all__ = ["LEAKS", "Leak", "Seen", "plant_leaks", "seen_at"]
+
+Flags = NDArray[np.bool_]
+Column = NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the CRM shows of each lead at the cut-off, arrays of shape (n,).
+
+    Attributes
+    ----------
+    won, lost, begun : ndarray of bool
+        Won; lost and not won; worked on at all.
+    last : ndarray of int64
+        Time of the last event, microseconds since 1970 (UTC); 0 if none.
+    now : int
+        The cut-off, microseconds since 1970 (UTC).
+    """
+
+    won: Flags
+    lost: Flags
+    begun: Flags
+    last: Integers
+    now: int
+
+
+@dataclass(frozen=True)
+class Leak:
+    """One planted column: its heading in the export, and what fills it."""
+
+    heading: str
+    fill: Callable[[Seen, np.random.Generator], Column]
+
+
+def seen_at(moment: int, decisions: Decisions, n: int) -> Seen:
+    """Return what is known of `n` leads at `moment`, microseconds since 1970 (UTC)."""
+    inside = decisions.at <= moment
+    lead, kind = decisions.lead[inside], decisions.kind[inside]
+
+    def has(*kinds: str) -> Flags:
+        found = np.zeros(n, dtype=bool)
+        found[lead[np.isin(kind, kinds)]] = True
+        return found
+
+    last = np.zeros(n, dtype=np.int64)
+    np.maximum.at(last, lead, decisions.at[inside])
+    won = has("won")
+    begun = has("accepted", "audit", "recycled") | won
+    return Seen(won, has("lost") & ~won, begun, last, moment)
+
+
+def plant_leaks(settings: WorldSettings, decisions: Decisions, n: int) -> dict[str, Column]:
+    """Return the planted columns by name, each of shape (n,), text or None.
+
+    Raises
+    ------
+    ValueError
+        If a leak of the settings is unknown.
+    """
+    unknown = sorted(set(settings.leaks) - set(LEAKS))
+    if unknown:
+        raise ValueError(f"unknown leaks {unknown}; there are {sorted(LEAKS)}.")
+    seen = seen_at(cut_off(settings), decisions, n)
+    columns = {}
+    for name in settings.leaks:
+        random = stream(settings.seed, f"leak {name}")
+        told = LEAKS[name].fill(seen, random)
+        is_blunt = random.random(n) >= settings.leak_strength
+        told[is_blunt] = random.permutation(told)[is_blunt]
+        columns[name] = told
+    return columns
+
+
+def _only(rows: Flags, column: Column) -> Column:
+    """Return the column with nothing outside `rows`."""
+    filled = np.full(len(rows), None, dtype=object)
+    filled[rows] = column[rows]
+    return filled
+
+
+def _written(values: NDArray[np.int64]) -> Column:
+    return np.asarray(values.astype(str).astype(object))
+
+
+def _stage(seen: Seen, random: np.random.Generator) -> Column:
+    stages = np.array(["初回訪問", "提案", "見積提出"], dtype=object)
+    stage = _only(seen.begun, random.choice(stages, len(seen.won)))
+    stage[seen.lost] = "失注"
+    stage[seen.won] = "受注"
+    return stage
+
+
+def _visits(seen: Seen, random: np.random.Generator) -> Column:
+    return _only(seen.begun, _written(1 + random.poisson(np.where(seen.won, 4.0, 0.5))))
+
+
+def _quote(seen: Seen, random: np.random.Generator) -> Column:
+    yen = np.rint(np.exp(random.normal(13.4, 0.6, len(seen.won))) / 1e4).astype(int)
+    has_quote = seen.won | (seen.begun & (random.random(len(yen)) < 0.08))
+    return _only(has_quote, np.array([f"{each}万円" for each in yen.tolist()], dtype=object))
+
+
+def _contract(seen: Seen, random: np.random.Generator) -> Column:
+    numbers = random.permutation(len(seen.won)).tolist()
+    return _only(seen.won, np.array([f"K{each:06d}" for each in numbers], dtype=object))
+
+
+def _idle_days(seen: Seen, _: np.random.Generator) -> Column:
+    return _only(seen.last > 0, _written((seen.now - seen.last) // DAY))
+
+
+def _owner(seen: Seen, random: np.random.Generator) -> Column:
+    owner = random.choice(np.array(["営業1課", "営業2課"], dtype=object), len(seen.won))
+    owner[seen.won] = "カスタマーサクセス課"
+    return np.asarray(owner)
+
+
+LEAKS: Mapping[str, Leak] = {
+    "sales_stage": Leak("商談フェーズ", _stage),
+    "visit_count": Leak("訪問回数", _visits),
+    "quote_amount": Leak("見積金額", _quote),
+    "contract_number": Leak("契約番号", _contract),
+    "idle_days": Leak("最終活動からの日数", _idle_days),
+    "owner_team": Leak("現在の担当課", _owner),
+}
+"""Every kind of planted column by name; the first three are fields of the packaged definition."""
