@@ -1,0 +1,160 @@
+"""Every failure as ``{"error", "detail", "request_id"}``, without a byte of the request."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from features.errors import LeadQualityError
+from serving.strict_json import JSONBytes
+
+__all__ = ["LeadUnknown", "NoModel", "RequestRefused", "StoreUnavailable", "add_error_handlers"]
+
+log = logging.getLogger("lead_serve")
+
+MAX_PROBLEMS = 20
+RETRY_SECONDS = 30
+
+_CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    415: "not_json",
+    422: "wrong_shape",
+    503: "unavailable",
+}
+
+
+class NoModel(LeadQualityError):
+    """No approved model is loaded, so nothing can be scored."""
+
+    status = 503
+
+
+class StoreUnavailable(LeadQualityError):
+    """The database of scores and approvals cannot be reached."""
+
+    status = 503
+
+
+class LeadUnknown(LeadQualityError):
+    """No score was recorded for this lead."""
+
+    status = 404
+
+
+class RequestRefused(LeadQualityError):
+    """The request is well formed but asks for what cannot be."""
+
+    status = 422
+
+
+_NAMES: dict[type[Exception], str] = {
+    NoModel: "no_model",
+    StoreUnavailable: "store_unavailable",
+    LeadUnknown: "unknown_lead",
+    RequestRefused: "refused",
+}
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Make every failure of `app` answer in the one shape."""
+    app.add_exception_handler(RequestValidationError, _wrong_shape)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(LeadQualityError, _known_error)
+    app.add_exception_handler(Exception, _bug)
+
+
+def problem(request: Request, status: int, error: str, detail: str) -> Response:
+    """Return an error answer."""
+    body = {"error": error, "detail": detail, "request_id": request.scope.get("request_id", "")}
+    headers = {"Retry-After": str(RETRY_SECONDS)} if status == 503 else None
+    return JSONBytes(body, status_code=status, headers=headers)
+
+
+def _wrong_shape(request: Request, error: Exception) -> Response:
+    found: Sequence[Any] = error.errors() if isinstance(error, RequestValidationError) else ()
+    problems = [
+        f"{_place(one['loc'])}: {_SENTENCES.get(one['type'], 'has the wrong shape')}"
+        for one in found
+    ]
+    more = f" and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
+    return problem(request, 422, "wrong_shape", "; ".join(problems[:MAX_PROBLEMS]) + more + ".")
+
+
+_SENTENCES = {
+    "missing": "is missing",
+    "string_type": "must be a text",
+    "string_too_short": "is too short",
+    "string_too_long": "is too long",
+    "dict_type": "must be an object",
+    "list_type": "must be a list",
+    "too_long": "has too many entries",
+    "too_short": "must not be empty",
+    "model_attributes_type": "must be an object",
+    "model_type": "must be an object",
+    "literal_error": "must be one of the values listed in docs/guide/api.md",
+    "string_pattern_mismatch": "holds characters it must not hold",
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "value_error": "cannot be used",
+}
+_OURS = frozenset(
+    {
+        "body",
+        "path",
+        "query",
+        "lead_id",
+        "as_of",
+        "fields",
+        "events",
+        "language",
+        "leads",
+        "kind",
+        "at",
+        "amount",
+        "limit",
+    }
+)
+
+
+def _place(where: Sequence[object]) -> str:
+    # Only our own names and list positions: a key that the caller invented may hold anything.
+    return ".".join(str(part) for part in where if isinstance(part, int) or part in _OURS) or "body"
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    detail = error.detail if isinstance(error, HTTPException) else ""
+    if status == 404:
+        detail = "There is nothing at this address. docs/guide/api.md lists the addresses."
+    answer = problem(request, status, _CODES.get(status, "refused"), detail)
+    if isinstance(error, HTTPException) and error.headers:
+        answer.headers.update(error.headers)
+    return answer
+
+
+def _known_error(request: Request, error: Exception) -> Response:
+    status = error.status if isinstance(error, LeadQualityError) else 500
+    return problem(
+        request,
+        status,
+        _NAMES.get(type(error), "unavailable" if status == 503 else "refused"),
+        str(error),
+    )
+
+
+def _bug(request: Request, error: Exception) -> Response:
+    log.error(
+        "unexpected %s in request %s", type(error).__name__, request.scope.get("request_id", "")
+    )
+    return problem(
+        request, 500, "internal", "This is a bug of the service. Report it with the request_id."
+    )

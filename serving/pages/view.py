@@ -1,0 +1,80 @@
+"""Templates: one environment, escaping always on, words and numbers in the page's language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any
+from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from features.wording import percent
+from serving.texts import Language, load_texts
+
+__all__ = ["render", "shown_time"]
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("serving", "pages/templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def render(
+    request: Request,
+    template: str,
+    language: Language,
+    values: Mapping[str, Any],
+    status: int = 200,
+) -> Response:
+    """Return a page.
+
+    Parameters
+    ----------
+    template : str
+        File in ``templates``.
+    values : mapping
+        What the template shows; figures are `Markup`, everything else is escaped.
+    """
+    texts = load_texts(language)
+    explicit = request.query_params.get("lang")
+
+    def link(path: str, **query: str) -> str:
+        if explicit in ("ja", "en"):
+            query.setdefault("lang", explicit)
+        return path + (f"?{urlencode(query)}" if query else "")
+
+    page = (
+        _environment()
+        .get_template(template)
+        .render(
+            t=texts,
+            language=language,
+            link=link,
+            lead_link=lambda lead_id: link(f"/leads/{quote(lead_id, safe='')}"),
+            other_language=link(quote(request.url.path), lang=texts("site.language_code")),
+            percent=lambda share: percent(share, language),
+            **values,
+        )
+    )
+    return HTMLResponse(
+        page, status_code=status, headers={"Content-Language": language, "Vary": "Accept-Language"}
+    )
+
+
+def shown_time(moment: datetime, zone: ZoneInfo, language: Language) -> str:
+    """Return a moment to the minute, in the definition's zone and the language's order."""
+    local = moment.astimezone(zone)
+    if language == "ja":
+        return f"{local.year}年{local.month}月{local.day}日 {local:%H:%M}"
+    return f"{local.day} {local:%b %Y, %H:%M}"

@@ -1,0 +1,1 @@
+"""The HTTP interface for machines; docs/guide/api.md describes it."""

@@ -1,0 +1,79 @@
+"""A served home: the small scorer approved in a fresh store, and a client of the app over it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from features.scorer import LeadScorer
+from serving.app import create_app
+from serving.settings import ServeSettings
+from serving.store import Approval, Approvals, open_store
+from tests.builders import small_scorer
+
+NOW = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
+"""What the clock of the tests says: 9:30 in Tokyo."""
+
+
+@pytest.fixture(scope="session")
+def scorer() -> LeadScorer:
+    return small_scorer()
+
+
+@pytest.fixture(scope="session")
+def artefact(scorer: LeadScorer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "artefact"
+    scorer.save(folder)
+    return folder
+
+
+def approved(settings: ServeSettings, scorer: LeadScorer, version: str = "7") -> Approval:
+    """Put a scorer where `approve` would, with its approval."""
+    folder = settings.models_folder / scorer.model_digest
+    if not folder.exists():
+        scorer.save(folder)
+    store = open_store(settings.database_address)
+    store.migrate()
+    approval = Approval(
+        "lead-quality", version, scorer.model_digest, "hanako", NOW, "beats the last one"
+    )
+    Approvals(store).add(approval)
+    store.close()
+    return approval
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> ServeSettings:
+    return ServeSettings(home=tmp_path / "home")
+
+
+@pytest.fixture
+def client(settings: ServeSettings, scorer: LeadScorer) -> Iterator[TestClient]:
+    approved(settings, scorer)
+    with TestClient(create_app(settings, clock=lambda: NOW)) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def shared_client(
+    scorer: LeadScorer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestClient]:
+    """A running app for tests that only ask; they must not depend on what others have scored."""
+    settings = ServeSettings(home=tmp_path_factory.mktemp("shared"))
+    approved(settings, scorer)
+    with TestClient(create_app(settings, clock=lambda: NOW)) as running:
+        yield running
+
+
+@pytest.fixture
+def ask(shared_client: TestClient) -> Callable[..., dict[str, object]]:
+    def score(**body: object) -> dict[str, object]:
+        response = shared_client.post("/v1/score", json={"lead_id": "L-1", "fields": {}} | body)
+        assert response.status_code == 200, response.text
+        return dict(response.json())
+
+    return score
