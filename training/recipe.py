@@ -1,0 +1,305 @@
+"""The recipe as one step: leads and their labels up to a day → a model that can be served.
+
+Worked leads teach a teacher; its probabilities, shifted by what sales' reasons mean, teach the
+student on all decided leads; the student is read off into look-up tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.definition import EVER, LeadDefinition
+from features.encoder import LeadEncoder
+from features.errors import NotEnoughEvidence
+from features.scorer import Calibration, LeadScorer
+from features.tables import AdditiveTables
+from training.acceptance import fit_acceptance
+from training.base_rates import base_rate_tables
+from training.labels import HistoryLabels, SnapshotLabels, label_history, label_snapshot
+from training.periods import period_cuts
+from training.snapshot_teacher import SnapshotTeacher, SnapshotTeacherSettings
+from training.soft_labels import soft_labels
+from training.student import Student, StudentSettings, count_crossings, fit_student
+from training.teacher import HazardTeacher
+
+if TYPE_CHECKING:
+    from features.leads import LeadHistory
+
+__all__ = ["MIN_WINS", "Learned", "Recipe", "Taught", "learn", "teach"]
+
+MIN_WINS = 50
+"""Below so many wins no learned model is published: base rates by channel are."""
+
+_MIN_FOLLOWED = 200
+_MIN_DECIDED = 100
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What may differ between two trainings of the same leads.
+
+    Attributes
+    ----------
+    seed : int
+        Seed of the boosters; same leads and seed, same model, bit by bit.
+    student : StudentSettings
+        Form of the student.
+    snapshot_teacher : SnapshotTeacherSettings
+        Form of the teacher where no dates are known.
+    """
+
+    seed: int = 0
+    student: StudentSettings = field(default_factory=StudentSettings)
+    snapshot_teacher: SnapshotTeacherSettings = field(default_factory=SnapshotTeacherSettings)
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """A model and what it was made of.
+
+    Attributes
+    ----------
+    scorer : LeadScorer
+        Ready to score; not yet calibrated, without reference and evaluation.
+    codes : ndarray of int32, shape (n_leads, n_inputs)
+        Codes of *all* leads of the history by the model's encoder, as of their arrival.
+    labels : HistoryLabels or SnapshotLabels
+        As known at the cut-off.
+    rows : ndarray of bool
+        Leads that were there to learn from.
+    teacher : HazardTeacher, SnapshotTeacher or None
+        None under base rates.
+    student : Student or None
+        None under base rates.
+    crossings : int
+        Leads on which the guard of the horizons would act.
+    """
+
+    scorer: LeadScorer
+    codes: Codes
+    labels: HistoryLabels | SnapshotLabels
+    rows: Mask
+    teacher: HazardTeacher | SnapshotTeacher | None
+    student: Student | None
+    crossings: int
+
+    def teacher_probabilities(self) -> Floats:
+        """Return the teacher's chance for all leads if worked, shape (n_leads, n_horizons).
+
+        Raises
+        ------
+        NotEnoughEvidence
+            If there is no teacher, because base rates stand in.
+        """
+        if isinstance(self.teacher, HazardTeacher):
+            return self.teacher.probabilities(self.codes, self.scorer.horizons)
+        if isinstance(self.teacher, SnapshotTeacher):
+            return self.teacher.probabilities(self.codes)[:, None]
+        raise NotEnoughEvidence("There is no teacher: base rates by channel stand in for a model.")
+
+
+def learn(
+    history: LeadHistory,
+    definition: LeadDefinition,
+    *,
+    as_of: datetime | None = None,
+    rows: Mask | None = None,
+    recipe: Recipe | None = None,
+) -> Learned:
+    """Learn a model from what was known on a day.
+
+    Parameters
+    ----------
+    history : LeadHistory
+        All leads; in history mode, events after `as_of` have no influence.
+    definition : LeadDefinition
+        The agreement.
+    as_of : datetime, optional
+        The cut-off; needed in history mode.
+    rows : ndarray of bool, optional
+        Leads to learn from, all by default; in history mode those that arrived before `as_of`.
+    recipe : Recipe, optional
+        Form of the model.
+
+    Raises
+    ------
+    NotEnoughEvidence
+        If not even a base rate can be told: no lead has a known outcome.
+    """
+    chosen = recipe or Recipe()
+    if history.mode == "history":
+        if as_of is None:
+            raise ValueError("history mode needs as_of, the day on which it stands")
+        return _learn_history(history, definition, as_of, rows, chosen)
+    return _learn_snapshot(history, definition, rows, chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """The first half of the recipe: what worked leads teach, before any student.
+
+    Attributes
+    ----------
+    encoder, codes, labels, rows
+        As in `Learned`.
+    published : tuple of int
+        Horizons with enough evidence; empty where base rates must stand in.
+    teacher : HazardTeacher or None
+        None where base rates must stand in.
+    """
+
+    encoder: LeadEncoder
+    codes: Codes
+    labels: HistoryLabels
+    rows: Mask
+    published: tuple[int, ...]
+    teacher: HazardTeacher | None
+
+
+def teach(
+    history: LeadHistory,
+    definition: LeadDefinition,
+    as_of: datetime,
+    *,
+    rows: Mask | None = None,
+    recipe: Recipe | None = None,
+) -> Taught:
+    """Fit the teacher of history mode on what was known at `as_of`."""
+    chosen = recipe or Recipe()
+    labels = label_history(history, definition, as_of)
+    there = np.asarray(labels.state != "not_arrived")
+    if rows is not None:
+        there = there & rows
+    encoder = LeadEncoder.fit(history, definition, there)
+    codes = encoder.encode_history(history)
+    published = _published_horizons(labels, there, definition.horizons)
+    teacher = None
+    if published:
+        teacher = HazardTeacher.fit(
+            codes, encoder, labels, horizons=definition.horizons, rows=there, seed=chosen.seed
+        )
+    return Taught(encoder, codes, labels, there, published, teacher)
+
+
+def _learn_history(
+    history: LeadHistory,
+    definition: LeadDefinition,
+    as_of: datetime,
+    rows: Mask | None,
+    recipe: Recipe,
+) -> Learned:
+    taught = teach(history, definition, as_of, rows=rows, recipe=recipe)
+    encoder, codes, labels, there = taught.encoder, taught.codes, taught.labels, taught.rows
+    teacher, published = taught.teacher, taught.published
+    if teacher is None:
+        return _base_rates(encoder, codes, labels, there, definition.horizons)
+    soft = soft_labels(teacher.probabilities(codes, definition.horizons), labels, definition)
+    use = there[soft.rows]
+    student = fit_student(
+        codes[soft.rows[use]],
+        encoder,
+        soft.probabilities[use],
+        definition.horizons,
+        settings=recipe.student,
+    )
+    scorer = LeadScorer(
+        encoder,
+        student.tables.only(published),
+        _acceptance(codes, encoder, labels.accepted, there, recipe),
+        Calibration("history", "student", _main_of(definition.main_horizon, published)),
+    )
+    return Learned(scorer, codes, labels, there, teacher, student, _crossings(scorer, codes[there]))
+
+
+def _learn_snapshot(
+    history: LeadHistory, definition: LeadDefinition, rows: Mask | None, recipe: Recipe
+) -> Learned:
+    labels = label_snapshot(history, definition)
+    there = np.ones(len(history.leads), dtype=bool) if rows is None else rows
+    worked = labels.worked & there
+    encoder = LeadEncoder.fit(history, definition, there)
+    codes = encoder.encode_history(history)
+    if int((labels.outcome[worked] == 1.0).sum()) < MIN_WINS:
+        return _base_rates(encoder, codes, labels, there, (EVER,))
+    teacher = SnapshotTeacher.fit(
+        codes[worked], encoder, labels.outcome[worked], settings=recipe.snapshot_teacher
+    )
+    soft = soft_labels(teacher.probabilities(codes)[:, None], labels, definition)
+    use = there[soft.rows]
+    student = fit_student(
+        codes[soft.rows[use]], encoder, soft.probabilities[use], (EVER,), settings=recipe.student
+    )
+    scorer = LeadScorer(
+        encoder,
+        student.tables,
+        _acceptance(codes, encoder, labels.accepted, there, recipe),
+        Calibration("snapshot", "student", EVER),
+    )
+    return Learned(scorer, codes, labels, there, teacher, student, 0)
+
+
+def _base_rates(
+    encoder: LeadEncoder,
+    codes: Codes,
+    labels: HistoryLabels | SnapshotLabels,
+    there: Mask,
+    horizons: Sequence[int],
+) -> Learned:
+    tables = base_rate_tables(encoder, codes, labels, there, tuple(horizons))
+    mode: Literal["history", "snapshot"] = (
+        "history" if isinstance(labels, HistoryLabels) else "snapshot"
+    )
+    main = EVER if mode == "snapshot" else encoder.definition.main_horizon
+    scorer = LeadScorer(
+        encoder, tables, None, Calibration(mode, "base_rate", _main_of(main, tables.horizons))
+    )
+    return Learned(scorer, codes, labels, there, None, None, 0)
+
+
+def _acceptance(
+    codes: Codes, encoder: LeadEncoder, accepted: Floats, there: Mask, recipe: Recipe
+) -> AdditiveTables | None:
+    """Return the tables of P(accept), or None where too few leads were decided either way."""
+    decided = there & ~np.isnan(accepted)
+    n_accepted = int(accepted[decided].sum())
+    if min(n_accepted, int(decided.sum()) - n_accepted) < _MIN_DECIDED // 2:
+        return None
+    return fit_acceptance(codes[decided], encoder, accepted[decided], seed=recipe.seed)
+
+
+def _published_horizons(
+    labels: HistoryLabels, there: Mask, horizons: Sequence[int]
+) -> tuple[int, ...]:
+    """Return the horizons that enough wins and enough followed leads speak for."""
+    worked = labels.worked & there
+    seen = worked & (labels.won_days >= labels.entry_days)
+    if int(seen.sum()) < MIN_WINS:
+        return ()
+    published = []
+    for horizon in horizons:
+        last_cut = max(cut for cut in (0.0, *period_cuts(horizons)) if cut < horizon)
+        n_won = int((labels.won_days[seen] <= horizon).sum())
+        n_followed = int((labels.follow_up_days[worked] > last_cut).sum())
+        if n_won >= MIN_WINS and n_followed >= _MIN_FOLLOWED:
+            published.append(horizon)
+    return tuple(published)
+
+
+def _main_of(wanted: int, published: Sequence[int]) -> int:
+    """Return the main horizon, or the longest published one before it, or the shortest after."""
+    earlier = [horizon for horizon in published if horizon <= wanted]
+    return max(earlier) if earlier else min(published)
+
+
+def _crossings(scorer: LeadScorer, codes: Codes) -> int:
+    return count_crossings(scorer.tables.logits(codes))
