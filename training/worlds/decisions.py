@@ -127,7 +127,8 @@ def decide(settings: WorldSettings, people: People, fate: Fate, judgement: Judge
     _work(log, random, np.flatnonzero(is_worked), waits, winning, "accepted", settings)
     _work(log, random, np.flatnonzero(is_audited), back, winning, "audit", settings)
     _work(log, random, np.flatnonzero(is_recycled), back, winning, "recycled", settings)
-    unworked = ~(is_worked | is_audited | is_recycled | is_moved) & np.isfinite(winning)
+    turns = np.isfinite(winning) & (winning > waits + 12)  # once sales has let go of it
+    unworked = ~(is_worked | is_audited | is_recycled | is_moved) & turns
     alone = np.flatnonzero(unworked & (random.random(n) < _SPONTANEOUS))
     _win(log, random, alone, winning[alone])
 

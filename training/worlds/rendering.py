@@ -27,7 +27,7 @@ __all__ = ["render_fields", "written_times"]
 Column = NDArray[np.object_]
 
 _WIDE = str.maketrans("0123456789,", "０１２３４５６７８９，")
-_PHONE_STARTS = (("03-0", "06-0", "052-0"), ("090-0", "080-0"), ("0120-0",))
+_PHONE_STARTS = (("03-0", "06-0", "052-0"), ("090-0", "070-0"), ("0120-0",))
 
 
 def render_fields(seed: int, people: People) -> dict[str, Column]:

@@ -143,7 +143,8 @@ def _write_all(world: World, folder: Path, encoding: Encoding, tell: Progress) -
     definition = _definition(world.settings)
     tell("leads.csv", 0.0)
     leads = {"リードID": part.leads["lead_id"]}
-    leads |= {heading: part.fields[name] for name, heading in _FIELD_HEADINGS.items()}
+    typed = world.fields.iloc[: len(part.leads)]  # not as read: as people typed them
+    leads |= {heading: typed[name] for name, heading in _FIELD_HEADINGS.items()}
     leads |= {_LATER_HEADINGS[name]: part.later[name] for name in map(str, part.later)}
     leads |= {name: world.planted[name].iloc[: len(part.leads)] for name in map(str, world.planted)}
     _write_csv(folder / "leads.csv", leads, encoding)
