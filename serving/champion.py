@@ -218,8 +218,10 @@ def _download(asked: dict[str, Any]) -> dict[str, str]:
         listed = client.list_artifacts(found.run_id, ARTIFACT_PATH)
         names = [Path(entry.path).name for entry in listed]
         _check_listing(listed, names, int(asked["max_bytes"]))
+        folder = Path(asked["folder"]) / ARTIFACT_PATH
+        folder.mkdir()
         for file in names:
-            client.download_artifacts(found.run_id, f"{ARTIFACT_PATH}/{file}", asked["folder"])
+            client.download_artifacts(found.run_id, f"{ARTIFACT_PATH}/{file}", str(folder))
     except MlflowException as error:
         raise _Refused(
             f"MLflow has no usable version {version!r} of model {name!r} ({error.error_code}). "

@@ -9,8 +9,16 @@ from fastapi import APIRouter, Request, Response
 
 from features.definition import LeadDefinition
 from features.wording import percent
-from serving.dependencies import LanguageDep, Service, ServiceDep
-from serving.pages.lead_charts import Step, ladder, rate_bars, score_history, score_scale, win_curve
+from serving.dependencies import LanguageDep, ServiceDep
+from serving.pages.lead_charts import (
+    Step,
+    acceptance_bar,
+    ladder,
+    rate_bars,
+    score_history,
+    score_scale,
+    win_curve,
+)
 from serving.pages.view import render, shown_time
 from serving.routes.leads import LeadIdInPath
 from serving.store import Prediction
@@ -31,12 +39,11 @@ def lead_page(
     recorded = service.predictions.of_lead(lead_id, MOST_PAST)
     if not recorded:
         return render(request, "lead_unknown.html", language, {"lead_id": lead_id}, status=404)
-    definition = _definition(service)
-    return render(request, "lead.html", language, _view(recorded, definition, load_texts(language)))
-
-
-def _definition(service: Service) -> LeadDefinition:
-    return service.models.require().definition
+    model = service.models.model
+    if model is None:
+        return render(request, "model_missing.html", language, {}, status=503)
+    view = _view(recorded, model.definition, load_texts(language))
+    return render(request, "lead.html", language, view)
 
 
 def _view(recorded: list[Prediction], definition: LeadDefinition, texts: Texts) -> dict[str, Any]:
@@ -54,6 +61,9 @@ def _view(recorded: list[Prediction], definition: LeadDefinition, texts: Texts) 
         "reason": texts(
             f"decision_reason.{newest.decision}", line=percent(answer["line"], language)
         ),
+        "acceptance": acceptance_bar(answer["acceptance_probability"], texts)
+        if "acceptance_probability" in answer
+        else None,
         "chance_label": _chance_label(answer, texts),
         "interval": _interval(answer, texts),
         "curve": _curve(answer, texts),

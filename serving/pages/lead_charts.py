@@ -13,7 +13,15 @@ from features.wording import percent
 from serving.pages.svg import Svg, fit_text, nice_ticks, text_width
 from serving.texts import Texts
 
-__all__ = ["Step", "ladder", "rate_bars", "score_history", "score_scale", "win_curve"]
+__all__ = [
+    "Step",
+    "acceptance_bar",
+    "ladder",
+    "rate_bars",
+    "score_history",
+    "score_scale",
+    "win_curve",
+]
 
 WIDTH = 520.0
 
@@ -69,7 +77,7 @@ def win_curve(points: Sequence[tuple[int, float]], main: int, line: float, texts
     for tick in ticks:
         _, y = at(0, tick)
         figure.line(left, y, WIDTH - right, y, "grid")
-        figure.text(left - 8, y + 4.5, percent(tick, language), "tick", "end")
+        figure.text(left - 8, y + 4.5, percent(tick, language) if tick else "0", "tick", "end")
     whole = [(0, 0.0), *points]
     area = [at(*point) for point in whole]
     floor = height - bottom
@@ -82,13 +90,12 @@ def win_curve(points: Sequence[tuple[int, float]], main: int, line: float, texts
     figure.path(area, "curve")
     _, y_line = at(0, line)
     figure.line(left, y_line, WIDTH - right, y_line, "break-even")
-    # The label goes where the curve is not: over its low beginning, when the line is above it.
-    figure.text(
-        left + 6,
-        y_line - 6,
-        texts("lead.line", line=percent(line, language)),
-        "tick break-even-text",
-    )
+    # Its label stands at the right, on the side of the line where the curve is not.
+    late = [at(*point)[1] for point in points if point[0] >= 0.4 * longest]
+    is_free_above = all(y > y_line or y < y_line - 30 for y in late)
+    y_label = y_line - 6 if is_free_above else y_line + 15
+    label = texts("lead.line", line=percent(line, language))
+    figure.text(WIDTH - right - 4, y_label, label, "tick break-even-text", "end")
     for days, chance in points:
         x, y = at(days, chance)
         is_main = days == main
@@ -96,7 +103,7 @@ def win_curve(points: Sequence[tuple[int, float]], main: int, line: float, texts
             "circle", cx=x, cy=y, r=6.0 if is_main else 4.0, class_="dot main" if is_main else "dot"
         )
         anchor = "end" if days == longest else "middle"
-        label_y = y - 11 if abs(y - 15 - y_line) > 12 or chance > line else y - 24
+        label_y = y - 11
         figure.text(
             x + (6 if days == longest else 0),
             label_y,
@@ -167,6 +174,20 @@ def ladder(base: float, steps: Sequence[Step], score: float, texts: Texts) -> Ma
     return figure.render()
 
 
+def acceptance_bar(acceptance: float, texts: Texts) -> Markup:
+    """Draw the chance of being accepted (0 to 1) on a scale with its middle marked."""
+    figure = Svg(WIDTH, 40, f"{texts('lead.acceptance')} {percent(acceptance, texts.language)}")
+    room = WIDTH - 20
+    figure.rect(10, 6, room, 12, "track", radius=3)
+    figure.rect(10, 6, max(2.0, room * acceptance), 12, "bar total", radius=3)
+    figure.line(10 + room / 2, 2, 10 + room / 2, 22, "zero")
+    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        figure.text(
+            10 + room * share, 36, percent(share, texts.language) if share else "0", "tick", anchor
+        )
+    return figure.render()
+
+
 def rate_bars(rate: float, overall: float, texts: Texts) -> Markup:
     """Draw the share won of leads with one value over the share of all leads (0 to 1)."""
     language = texts.language
@@ -190,7 +211,7 @@ def rate_bars(rate: float, overall: float, texts: Texts) -> Markup:
 
 def score_history(scores: Sequence[tuple[str, float]], grades: Grades, texts: Texts) -> Markup:
     """Draw recorded scores (0 to 100) in the order they were made, with their times."""
-    height, left, right, top, bottom = 150.0, 34.0, 20.0, 14.0, 28.0
+    height, left, right, top, bottom = 176.0, 34.0, 20.0, 16.0, 28.0
     said = ", ".join(f"{when} {score:.0f}" for when, score in scores)
     figure = Svg(WIDTH, height, f"{texts('lead.past_title')}: {said}")
 
@@ -207,6 +228,8 @@ def score_history(scores: Sequence[tuple[str, float]], grades: Grades, texts: Te
     figure.path(places, "curve")
     for (x, y), (when, score) in zip(places, scores, strict=True):
         figure.add("circle", None, f"{when}: {score:.0f}", cx=x, cy=y, r=4.5, class_="dot")
+        if len(scores) <= 8:
+            figure.text(x, y - 10, f"{score:.0f}", "value", "middle")
     for k in sorted({0, len(scores) - 1}):
         figure.text(places[k][0], height - 8, scores[k][0][:10], "tick", "middle")
     return figure.render()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from markupsafe import Markup
 
 from features.definition import EVER
 from features.wording import group_name
@@ -14,6 +13,7 @@ from serving.dependencies import LanguageDep, ServiceDep
 from serving.models import ServingModel
 from serving.pages.explain import field_figures, importance_of, pair_figures
 from serving.pages.model_charts import importance_chart
+from serving.pages.quality import quality_of
 from serving.pages.view import render, shown_time
 from serving.texts import Texts, load_texts
 
@@ -59,7 +59,7 @@ def _view(model: ServingModel, texts: Texts) -> Mapping[str, Any]:
         ]
         or [texts("model.ever")],
         "verdict": _verdict(scorer.evaluation, texts),
-        "metrics": _metrics(scorer.evaluation, texts),
+        "quality": quality_of(scorer.evaluation, scorer.main_horizon, texts),
         "is_base_rate": scorer.method == "base_rate",
         "importance": importance_chart(ranked, texts("model.importance")),
         "groups": [
@@ -81,14 +81,3 @@ def _verdict(evaluation: Mapping[str, Any], texts: Texts) -> str:
     if not isinstance(said, str):
         return ""
     return texts.get(f"model.verdicts.{said.lower().replace(' ', '_')}", said)
-
-
-def _metrics(evaluation: Mapping[str, Any], texts: Texts) -> Sequence[tuple[str, str | Markup]]:
-    found = evaluation.get("metrics")
-    if not isinstance(found, Mapping):
-        return []
-    return [
-        (texts(f"model.metric.{name}"), f"{value:,}" if isinstance(value, int) else f"{value:.3f}")
-        for name, value in found.items()
-        if isinstance(value, (int, float)) and texts.get(f"model.metric.{name}", "")
-    ]

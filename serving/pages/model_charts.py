@@ -68,7 +68,7 @@ class Importance:
 
 def importance_chart(fields: Sequence[Importance], title: str) -> Markup:
     """Draw fields by how much they move the score, the strongest first."""
-    row, left = 27.0, 210.0
+    row, left = 27.0, 226.0
     figure = Svg(WIDTH, row * len(fields) + 6, title)
     top = max((field.points for field in fields), default=1.0) or 1.0
     for place, field in enumerate(fields):
@@ -111,8 +111,8 @@ def number_chart(
     """
     language = texts.language
     left, gap, right = 46.0, 44.0, 10.0
-    top, middle, lower, bottom = 24.0, 130.0, 86.0, 40.0
-    height = top + middle + 26 + lower + bottom
+    top, middle, lower, bottom = 24.0, 130.0, 86.0, 24.0
+    height = top + middle + 34 + lower + bottom
     figure = Svg(WIDTH, height, title)
     n_bins = max(1, len(points) - 1)
     start = left + gap + 10
@@ -132,7 +132,7 @@ def number_chart(
     def y_of(value: float) -> float:
         return top + middle * (high - value) / (high - low)
 
-    figure.text(left - 40, 14, texts("model.points_axis"), "axis")
+    figure.text(4, 14, texts("model.points_axis"), "axis")
     for tick in _around_zero(low, high):
         figure.line(left, y_of(tick), WIDTH - right, y_of(tick), "zero" if tick == 0 else "grid")
         figure.text(left - 7, y_of(tick) + 4.5, f"{tick:+g}" if tick else "0", "tick", "end")
@@ -148,13 +148,13 @@ def number_chart(
     figure.path(steps, "curve")
 
     # Observed rates.
-    floor = top + middle + 26 + lower
+    floor = top + middle + 34 + lower
     rate_top = nice_ticks(
         max([overall or 0.0, *(band.rate for band in bands if band.rate is not None)], default=0.1)
         or 0.1,
         2,
     )
-    figure.text(left - 40, floor - lower - 8, texts("model.rate_axis"), "axis")
+    figure.text(4, floor - lower - 14, texts("model.rate_axis"), "axis")
     for tick in rate_top:
         y = floor - lower * tick / rate_top[-1]
         figure.line(left, y, WIDTH - right, y, "grid")
@@ -199,7 +199,7 @@ def level_chart(levels: Sequence[Level], overall: float | None, title: str, text
     language = texts.language
     row, top = 25.0, 26.0
     label_end, points_end, rate_start = 158.0, 318.0, 340.0
-    rate_room, n_end = 92.0, WIDTH - 4
+    rate_room, n_end = 86.0, WIDTH - 4
     figure = Svg(WIDTH, top + row * len(levels) + 6, title)
     low = min(0.0, *(level.points for level in levels))
     high = max(0.0, *(level.points for level in levels))
@@ -213,7 +213,7 @@ def level_chart(levels: Sequence[Level], overall: float | None, title: str, text
         or 0.1
     )
     figure.text(zero, 14, texts("model.points_axis"), "axis", "middle")
-    figure.text(rate_start, 14, texts("model.rate_axis"), "axis")
+    figure.text(rate_start, 14, texts("model.rate_short"), "axis")
     figure.text(n_end, 14, texts("model.count"), "axis", "end")
     for place, level in enumerate(levels):
         y = top + row * place
@@ -255,7 +255,7 @@ def level_chart(levels: Sequence[Level], overall: float | None, title: str, text
                 f"{level.label} {percent(level.rate, language)}",
                 2,
             )
-            figure.text(rate_start + width + 5, y + 14, percent(level.rate, language), "tick")
+            figure.text(rate_start + rate_room + 6, y + 14, percent(level.rate, language), "tick")
         figure.text(n_end, y + 14, f"{level.n:,}", "tick", "end")
     bottom = top + row * len(levels) + 2
     figure.line(zero, top - 4, zero, bottom, "zero")
