@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from scipy import sparse
 
 from features.definition import EVER
 from features.encoder import LeadEncoder
 from training.base_rates import base_rate_tables
-from training.columns import LinearColumns
 from training.labels import HistoryLabels, SnapshotLabels
+from training.linear import fit_linear
 from training.metrics import observed_rate
 from training.naive_bayes import FrequencyNaiveBayes
 from training.periods import days_by_period, period_cuts, person_periods
@@ -81,17 +81,15 @@ def snapshot_baselines(
     codes = encoder.encode_history(history)
     fine, fine_codes = _fine(history, definition, train)
     outcome = labels.outcome[known]
-    columns = LinearColumns.fit(codes[known], encoder)
-    linear = LogisticRegression(C=1.0, tol=1e-6, max_iter=5000)
-    linear.fit(columns.matrix(codes[known]), outcome)
-    inputs, categories = booster_columns(fine_codes, fine)
+    linear = fit_linear(codes[known], encoder, outcome[:, None], ridge=1.0)
+    inputs = booster_columns(fine_codes, fine, known)
     older, _ = earlier_part(history, known, share=_OLDER)
-    booster = tune_booster(inputs[known], outcome, ~older[known], categories=categories, seed=seed)
+    booster = tune_booster(inputs[known], outcome, ~older[known], seed=seed)
     counts = FrequencyNaiveBayes.fit(fine_codes[known], fine.sizes, _kinds(fine), outcome)
     return {
         "base_rate": np.full(len(codes), outcome.mean()),
         "base_rate_by_channel": _channel_rates(encoder, codes, labels, train, (EVER,))[:, 0],
-        "linear": np.asarray(linear.predict_proba(columns.matrix(codes))[:, 1]),
+        "linear": _expit(linear.logits(codes)[:, 0]),
         "lightgbm_tuned": _expit(booster.raw_scores(inputs)),
         "naive_bayes": counts.probabilities(fine_codes),
     }
@@ -175,23 +173,28 @@ def _tuned_hazards(
 ) -> Floats:
     """Return the chances by a tuned Poisson booster with the period as a column."""
     periods = person_periods(labels, there, period_cuts(days))
-    inputs, categories = booster_columns(codes, fine)
-    older, _ = earlier_part(history, there & labels.worked, share=_OLDER)
+    worked = there & labels.worked
+    inputs = booster_columns(codes, fine, worked)
+    older, _ = earlier_part(history, worked, share=_OLDER)
     booster = tune_booster(
-        np.column_stack([inputs[periods.lead], periods.period.astype(np.float64)]),
+        _with_period(inputs[periods.lead], periods.period),
         periods.is_won.astype(np.float64),
         ~older[periods.lead],
         objective="poisson",
-        categories=categories,
         start=np.log(periods.exposure_days * periods.rates[periods.period]),
         seed=seed,
     )
     hazards = [
-        rate * np.exp(booster.raw_scores(np.column_stack([inputs, np.full(len(inputs), period)])))
+        rate * np.exp(booster.raw_scores(_with_period(inputs, np.full(len(codes), period))))
         for period, rate in enumerate(periods.rates)
     ]
     cumulative = np.column_stack(hazards) @ days_by_period(days, periods.cuts)
     return np.asarray(-np.expm1(-cumulative))
+
+
+def _with_period(inputs: sparse.csr_array, period: NDArray[np.int64]) -> sparse.csr_array:
+    column = sparse.csr_array(period.astype(np.float64)[:, None])
+    return sparse.csr_array(sparse.hstack([inputs, column], format="csr"))
 
 
 def _channel_rates(

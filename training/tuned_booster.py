@@ -6,7 +6,6 @@ choice is fitted again on all training leads.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -14,11 +13,12 @@ from typing import Any
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from features.errors import NotEnoughEvidence
 from training.columns import Codebook
 
-__all__ = ["TunedBooster", "tune_booster"]
+__all__ = ["TunedBooster", "booster_columns", "tune_booster"]
 
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -33,16 +33,15 @@ _FIXED: dict[str, Any] = {
     "bagging_fraction": 0.8,
     "bagging_freq": 1,
     "lambda_l2": 1.0,
-    "cat_smooth": 10.0,
-    "min_data_per_group": 30,
     "max_bin": 255,
     "deterministic": True,
     "force_row_wise": True,
     "num_threads": 1,
     "verbosity": -1,
 }
-_MOST_TREES = 800
-_PATIENCE = 40
+_MOST_TREES = 1500
+_PATIENCE = 60
+_RARE = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,31 +62,37 @@ class TunedBooster:
     chosen: dict[str, Any]
     validation_loss: float
 
-    def raw_scores(self, columns: Floats) -> Floats:
+    def raw_scores(self, columns: sparse.csr_array) -> Floats:
         """Return log-odds (binary) or log rates (Poisson) without the start, shape (n_rows,)."""
-        return np.asarray(self.booster.predict(columns, raw_score=True, num_threads=1))
+        return np.asarray(
+            self.booster.predict(sparse.csr_matrix(columns), raw_score=True, num_threads=1)
+        )
 
 
-def booster_columns(codes: Codes, codebook: Codebook) -> tuple[Floats, list[int]]:
-    """Return codes as LightGBM likes them, and the positions of categories.
+def booster_columns(codes: Codes, codebook: Codebook, train: Mask) -> sparse.csr_array:
+    """Return the columns that suit LightGBM best here, shape (n_leads, n_columns).
 
-    A missing number is NaN, so that every split can send it either way.
+    Numbers by rank of their bin, NaN where missing; categories one-hot, values of fewer than five
+    training leads without a column. On the real tasks this beat LightGBM's own way with categories.
     """
-    columns = codes.astype(np.float64)
-    kinds = [given.kind for given in codebook.inputs]
-    for position, kind in enumerate(kinds):
-        if kind == "number":
-            columns[codes[:, position] == 0, position] = np.nan
-    return columns, [position for position, kind in enumerate(kinds) if kind == "category"]
+    blocks = []
+    for position, given in enumerate(codebook.inputs):
+        column = codes[:, position]
+        if given.kind == "number":
+            ranks = np.where(column == 0, np.nan, column)
+            blocks.append(sparse.csr_array(ranks[:, None]))
+        else:
+            counts = np.bincount(column[train], minlength=given.size)
+            blocks.append(sparse.csr_array(np.eye(given.size)[:, counts >= _RARE])[column])
+    return sparse.csr_array(sparse.hstack(blocks, format="csr"))
 
 
 def tune_booster(
-    columns: Floats,
+    columns: sparse.csr_array,
     target: Floats,
     newest: Mask,
     *,
     objective: str = "binary",
-    categories: Sequence[int] = (),
     start: Floats | None = None,
     seed: int = 0,
 ) -> TunedBooster:
@@ -95,7 +100,7 @@ def tune_booster(
 
     Parameters
     ----------
-    columns : ndarray of float, shape (n_rows, n_columns)
+    columns : sparse array, shape (n_rows, n_columns)
         Training rows.
     target : ndarray of float, shape (n_rows,)
         Outcome 1 or 0, or a count.
@@ -103,8 +108,6 @@ def tune_booster(
         Rows kept for choosing, the newest of the training leads.
     objective : str
         LightGBM's ``binary`` or ``poisson``; also the measure of the choice.
-    categories : sequence of int
-        Columns whose values have no order.
     start : ndarray of float, optional
         Initial score of each row, e.g. the logarithm of exposure.
     seed : int
@@ -123,10 +126,9 @@ def tune_booster(
 
     def rows(chosen: Mask | slice, reference: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
         return lightgbm.Dataset(
-            columns[chosen],
+            sparse.csr_matrix(columns[chosen]),
             label=target[chosen],
             init_score=None if start is None else start[chosen],
-            categorical_feature=list(categories),
             reference=reference,
             params=fixed,
         )
@@ -141,7 +143,7 @@ def tune_booster(
             valid_sets=[rows(newest, older)],
             callbacks=[lightgbm.early_stopping(_PATIENCE, verbose=False)],
         )
-        loss = float(booster.best_score["valid_0"][objective_measure(objective)])
+        loss = float(booster.best_score["valid_0"][_measure_of(objective)])
         if loss < best_loss:
             best_loss, best = loss, {**sizes, "trees": booster.best_iteration}
     # A fifth more leads bear a few more trees.
@@ -151,6 +153,6 @@ def tune_booster(
     return TunedBooster(booster, {**sizes, "trees": trees}, best_loss)
 
 
-def objective_measure(objective: str) -> str:
+def _measure_of(objective: str) -> str:
     """Return the name under which LightGBM reports an objective's own loss."""
     return {"binary": "binary_logloss"}.get(objective, objective)

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from training.bootstrap import Metric, bootstrap_interval, paired_difference
+from training.metrics import brier, log_loss, roc_auc
+
+METRICS = {"log_loss": log_loss, "brier": brier, "auc": roc_auc}
+
+
+def leads(n: int = 1500) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    random = np.random.default_rng(0)
+    logit = random.normal(-1.5, 1, n)
+    truth = 1 / (1 + np.exp(-logit))
+    blurred = 1 / (1 + np.exp(-(logit + random.normal(0, 1, n))))
+    outcome = (random.uniform(size=n) < truth).astype(float)
+    return outcome, truth, blurred, random.uniform(0.5, 2, n)
+
+
+@pytest.mark.parametrize("metric", list(METRICS))
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_a_better_model_is_told_from_a_worse_one(metric: Metric, is_weighted: bool) -> None:
+    outcome, truth, blurred, weight = leads()
+    weights = weight if is_weighted else None
+    found = paired_difference(outcome, truth, blurred, metric=metric, weight=weights)
+    measure = METRICS[metric]
+    expected = measure(outcome, truth, weights) - measure(outcome, blurred, weights)
+    assert found.value == pytest.approx(expected)
+    assert found.low < found.value < found.high
+    assert found.low > 0 if metric == "auc" else found.high < 0
+
+
+@pytest.mark.parametrize("metric", list(METRICS))
+def test_a_model_does_not_differ_from_itself(metric: Metric) -> None:
+    outcome, truth, _, _ = leads(200)
+    assert paired_difference(outcome, truth, truth, metric=metric) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("metric", list(METRICS))
+def test_the_interval_of_one_model_holds_its_metric(metric: Metric) -> None:
+    outcome, truth, _, _ = leads()
+    found = bootstrap_interval(outcome, truth, metric=metric, n_draws=400)
+    assert found.value == pytest.approx(METRICS[metric](outcome, truth))
+    assert found.low < found.value < found.high
+    again = bootstrap_interval(outcome, truth, metric=metric, n_draws=400)
+    assert again == found
+    other = bootstrap_interval(outcome, truth, metric=metric, n_draws=400, seed=1)
+    assert other.low != found.low
+
+
+def test_the_width_is_that_of_the_mean_of_the_differences() -> None:
+    outcome, truth, blurred, _ = leads()
+    found = paired_difference(outcome, truth, blurred, metric="brier", n_draws=4000)
+    errors = (truth - outcome) ** 2 - (blurred - outcome) ** 2
+    width = 2 * 1.96 * errors.std() / np.sqrt(len(errors))
+    assert found.high - found.low == pytest.approx(width, rel=0.1)
