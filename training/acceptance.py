@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from features.definition import EVER
 from features.errors import NotEnoughEvidence
 from features.tables import AdditiveTables
-from training.boosters import grow
+from training.boosters import categories_of, grow
 from training.linear import CodedInputs, fit_linear, log_odds
 from training.snapshot_teacher import SMALL_BOOSTER
 from training.student import Student
@@ -67,7 +67,7 @@ def fit_acceptance(
     booster = grow(
         codes.astype(np.float64),
         labels,
-        encoder,
+        categories=categories_of(encoder),
         start=linear.logits(codes)[:, 0],
         trees=TREES,
         parameters={**SMALL_BOOSTER, "num_leaves": 4, "max_depth": 2, "seed": seed},

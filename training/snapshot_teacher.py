@@ -1,12 +1,13 @@
-"""The teacher where no dates are known: logistic regression and small boosters, averaged.
+"""The teacher where no dates are known: small boosters and a logistic regression, averaged.
 
-Each member errs in its own way: the logistic regression is steady on few leads and under drift, the
-free boosters find what is not additive, and the boosters started from the logistic regression bend
-its curves. The mean of their log-odds was never far from the best member; single members were.
+Each member errs in its own way: one booster groups the levels of categories, one sees them listed
+one by one, one bends the logistic regression, which is steady under drift. The mean of their
+log-odds was never far behind the best member; every member was, somewhere (docs/decisions).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,16 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import NotEnoughEvidence
-from training.boosters import grow
+from training.boosters import ListedColumns, categories_of, grow
 from training.linear import CodedInputs, LinearPart, fit_linear, log_odds
 
 if TYPE_CHECKING:
     import lightgbm
 
-__all__ = ["SMALL_BOOSTER", "SnapshotTeacher", "SnapshotTeacherSettings"]
+__all__ = ["SMALL_BOOSTER", "Shares", "SnapshotTeacher", "SnapshotTeacherSettings"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
+Shares = tuple[float, float, float, float]
+"""Weights of logistic regression, grouping, listing and bending boosters; they sum to 1."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +35,26 @@ class SnapshotTeacherSettings:
 
     Attributes
     ----------
-    shares : tuple of three float
-        Weights of logistic regression, free boosters and bending boosters; they sum to 1.
+    shares : tuple of four float
+        Weights of logistic regression, grouping, listing and bending boosters; they sum to 1.
     ridge : float
         Penalty of the logistic regression.
-    free_sizes : tuple of (int, int)
-        Leaves and number of trees of the free boosters, which are averaged.
-    bending_trees : int
-        Trees (of depth 2) of the bending boosters.
+    grouping_trees, listing_trees, bending_trees : int
+        Trees of each booster.
     seeds : tuple of int
         The boosters of these seeds are averaged.
     """
 
-    shares: tuple[float, float, float] = (0.25, 0.5, 0.25)
+    shares: Shares = (0.0, 1 / 3, 1 / 3, 1 / 3)
     ridge: float = 10.0
-    free_sizes: tuple[tuple[int, int], ...] = ((7, 150), (15, 80))
-    bending_trees: int = 150
-    seeds: tuple[int, ...] = (1, 2, 3)
+    grouping_trees: int = 150
+    listing_trees: int = 120
+    bending_trees: int = 90
+    seeds: tuple[int, ...] = (1, 2)
 
 
 SMALL_BOOSTER: dict[str, Any] = {
+    "num_leaves": 7,
     "learning_rate": 0.05,
     "min_data_in_leaf": 20,
     "lambda_l2": 5.0,
@@ -64,6 +67,8 @@ SMALL_BOOSTER: dict[str, Any] = {
 }
 """LightGBM parameters of a booster that learns labels 0 and 1, not soft ones, from few leads."""
 
+_LISTED: dict[str, Any] = {**SMALL_BOOSTER, "feature_fraction": 0.5, "lambda_l2": 1.0}
+
 
 @dataclass(frozen=True, eq=False)
 class SnapshotTeacher:
@@ -74,18 +79,22 @@ class SnapshotTeacher:
     linear : LinearPart
         The logistic regression.
     base : float
-        Log-odds of the mean outcome, where the free boosters start.
-    free, bending : tuple of lightgbm.Booster
-        One for each size and seed; the bending ones start from `linear`.
-    shares : tuple of three float
+        Log-odds of the mean outcome, where grouping and listing boosters start.
+    listed : ListedColumns
+        What listing and bending boosters see.
+    grouping, listing, bending : tuple of lightgbm.Booster
+        One for each seed; the bending ones start from `linear`.
+    shares : tuple of four float
         Weights of the members.
     """
 
     linear: LinearPart
     base: float
-    free: tuple[lightgbm.Booster, ...]
+    listed: ListedColumns
+    grouping: tuple[lightgbm.Booster, ...]
+    listing: tuple[lightgbm.Booster, ...]
     bending: tuple[lightgbm.Booster, ...]
-    shares: tuple[float, float, float]
+    shares: Shares
 
     @classmethod
     def fit(
@@ -126,38 +135,44 @@ class SnapshotTeacher:
             )
         linear = fit_linear(codes, encoder, labels[:, None], ridge=chosen.ridge, weights=weights)
         base = float(log_odds(np.average(labels, weights=weights)))
+        listed = ListedColumns.fit(codes, encoder)
+        whole, apart = codes.astype(np.float64), listed.columns(codes)
+        constant, slope = np.full(len(codes), base), linear.logits(codes)[:, 0]
 
         def grown(
-            seed: int, start: Floats, trees: int, leaves: int, depth: int
-        ) -> lightgbm.Booster:
-            parameters = {**SMALL_BOOSTER, "num_leaves": leaves, "max_depth": depth, "seed": seed}
-            return grow(
-                columns,
-                labels,
-                encoder,
-                start=start,
-                trees=trees,
-                parameters=parameters,
-                weights=weights,
+            columns: Any, start: Floats, trees: int, form: dict[str, Any], kinds: Sequence[int]
+        ) -> tuple[lightgbm.Booster, ...]:
+            return tuple(
+                grow(
+                    columns,
+                    labels,
+                    categories=kinds,
+                    start=start,
+                    trees=trees,
+                    parameters={**form, "seed": seed},
+                    weights=weights,
+                )
+                for seed in chosen.seeds
             )
 
-        columns = codes.astype(np.float64)
-        constant, slope = np.full(len(codes), base), linear.logits(codes)[:, 0]
-        free = tuple(
-            grown(seed, constant, trees, leaves, -1)
-            for leaves, trees in chosen.free_sizes
-            for seed in chosen.seeds
+        return cls(
+            linear,
+            base,
+            listed,
+            grown(whole, constant, chosen.grouping_trees, SMALL_BOOSTER, categories_of(encoder)),
+            grown(apart, constant, chosen.listing_trees, _LISTED, ()),
+            grown(apart, slope, chosen.bending_trees, _LISTED, ()),
+            chosen.shares,
         )
-        bending = tuple(grown(s, slope, chosen.bending_trees, 4, 2) for s in chosen.seeds)
-        return cls(linear, base, free, bending, chosen.shares)
 
     def members(self, codes: Codes) -> Floats:
-        """Return the log-odds of the three members, shape (n_leads, 3)."""
-        columns = codes.astype(np.float64)
+        """Return the log-odds of the four members, shape (n_leads, 4)."""
+        whole, apart = codes.astype(np.float64), self.listed.columns(codes)
         linear = self.linear.logits(codes)[:, 0]
-        free = self.base + _mean_score(self.free, columns)
-        bending = linear + _mean_score(self.bending, columns)
-        return np.column_stack([linear, free, bending])
+        grouping = self.base + _mean_score(self.grouping, whole)
+        listing = self.base + _mean_score(self.listing, apart)
+        bending = linear + _mean_score(self.bending, apart)
+        return np.column_stack([linear, grouping, listing, bending])
 
     def logits(self, codes: Codes) -> Floats:
         """Return log-odds, shape (n_leads,)."""
@@ -166,11 +181,11 @@ class SnapshotTeacher:
 
     def probabilities(self, codes: Codes) -> Floats:
         """Return P(won, ever), 0 to 1, shape (n_leads,)."""
-        odds: Floats = 0.5 * (1.0 + np.tanh(0.5 * self.logits(codes)))
-        return odds
+        chances: Floats = 0.5 * (1.0 + np.tanh(0.5 * self.logits(codes)))
+        return chances
 
 
-def _mean_score(boosters: tuple[lightgbm.Booster, ...], columns: Floats) -> Floats:
+def _mean_score(boosters: tuple[lightgbm.Booster, ...], columns: Any) -> Floats:
     scores = [
         np.asarray(booster.predict(columns, raw_score=True, num_threads=1)) for booster in boosters
     ]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.tables import AdditiveTables
-from training.boosters import grow
+from training.boosters import categories_of, grow
 from training.glassbox import strongest_pairs, tables_from
 from training.linear import CodedInputs, LinearPart, constant_part, fit_linear
 
@@ -148,7 +148,7 @@ def fit_student(
         booster = grow(
             np.concatenate([_columns(codes, n_horizons, h) for h in range(n_horizons)]),
             soft_labels.T.ravel(),
-            encoder,
+            categories=categories_of(encoder),
             start=linear.logits(codes).T.ravel(),
             trees=trees,
             parameters=_parameters(chosen, len(sizes), n_horizons),

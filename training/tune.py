@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from features.definition import EVER
 from training.linear import CodedInputs
-from training.snapshot_teacher import SnapshotTeacher, SnapshotTeacherSettings
+from training.snapshot_teacher import Shares, SnapshotTeacher, SnapshotTeacherSettings
 from training.student import Student, StudentSettings, fit_student
 
 __all__ = [
@@ -33,15 +33,15 @@ __all__ = [
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
-SHARES: tuple[tuple[float, float, float], ...] = (
-    (0.25, 0.5, 0.25),
-    (0.0, 0.5, 0.5),
-    (0.5, 0.5, 0.0),
-    (0.5, 0.25, 0.25),
-    (0.5, 0.0, 0.5),
-    (0.0, 1.0, 0.0),
+SHARES: tuple[Shares, ...] = (
+    (0.0, 1 / 3, 1 / 3, 1 / 3),
+    (0.25, 0.25, 0.25, 0.25),
+    (0.5, 0.25, 0.0, 0.25),
+    (0.25, 0.25, 0.0, 0.5),
+    (0.0, 1.0, 0.0, 0.0),
+    (0.0, 0.0, 0.0, 1.0),
 )
-"""Blends of logistic regression, free boosters and bending boosters; the default first."""
+"""Blends of the teacher's members; the default first."""
 
 FORMS: Mapping[str, StudentSettings] = {
     "linear start, depth 2, ten pairs": StudentSettings(),
@@ -151,7 +151,7 @@ def choose_shares(
     outcome: Floats,
     *,
     settings: SnapshotTeacherSettings | None = None,
-    shares: Sequence[tuple[float, float, float]] = SHARES,
+    shares: Sequence[Shares] = SHARES,
 ) -> tuple[SnapshotTeacherSettings, Choice]:
     """Choose the blend of the snapshot teacher's members on rolling origins, pooled.
 
@@ -165,7 +165,7 @@ def choose_shares(
         1 won, 0 not.
     settings : SnapshotTeacherSettings, optional
         Everything but the shares.
-    shares : sequence of three float each
+    shares : sequence of four float each
         The candidates, the default first.
 
     Returns
@@ -176,7 +176,7 @@ def choose_shares(
     start = settings or SnapshotTeacherSettings()
     quick = replace(start, seeds=start.seeds[:1])
     labels = np.asarray(outcome, dtype=np.float64)
-    members, seen = [np.empty((0, 3))], [np.empty(0)]
+    members, seen = [np.empty((0, 4))], [np.empty(0)]
     for before, after in _origins(len(codes)):
         if labels[before].min() < labels[before].max():
             fitted = SnapshotTeacher.fit(codes[before], encoder, labels[before], settings=quick)
@@ -199,9 +199,11 @@ def _origins(n_leads: int) -> Iterator[tuple[slice, slice]]:
             yield slice(0, cut), slice(cut, end)
 
 
-def _named(shares: tuple[float, float, float]) -> str:
-    linear, free, bending = shares
-    return f"{linear:.0%} logistic, {free:.0%} free, {bending:.0%} bending"
+def _named(shares: Shares) -> str:
+    members = ("logistic", "grouping", "listing", "bending")
+    return ", ".join(
+        f"{share:.0%} {name}" for share, name in zip(shares, members, strict=True) if share
+    )
 
 
 def _best(candidates: Sequence[Candidate]) -> int:

@@ -30,7 +30,7 @@ from tests.training.shap_oracle import (
     expectation,
     shapley_values,
 )
-from training.boosters import grow
+from training.boosters import categories_of, grow
 from training.glassbox import strongest_pairs, tables_from
 from training.student import Student, StudentSettings, fit_student
 
@@ -200,7 +200,7 @@ def _grown(codes: Codes, parameters: dict[str, object]) -> lightgbm.Booster:
     return grow(
         codes.astype(np.float64),
         outcomes(codes, seed=1),
-        INPUTS,
+        categories=categories_of(INPUTS),
         start=np.zeros(len(codes)),
         trees=30,
         parameters=parameters,

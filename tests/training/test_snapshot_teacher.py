@@ -1,6 +1,8 @@
-"""The teacher of snapshot mode: a steady mean of three members."""
+"""The teacher of snapshot mode: a steady mean of four members."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ from tests.training.coded_leads import INPUTS, chance, outcomes, true_logits, us
 from training.snapshot_teacher import SnapshotTeacher, SnapshotTeacherSettings
 from training.tune import log_losses
 
-QUICK = SnapshotTeacherSettings(free_sizes=((7, 60),), bending_trees=60, seeds=(1,))
+QUICK = SnapshotTeacherSettings(grouping_trees=60, listing_trees=60, bending_trees=60, seeds=(1,))
 
 
 def test_the_blend_is_close_to_the_truth_and_no_worse_than_its_worst_member() -> None:
@@ -27,10 +29,8 @@ def test_the_blend_is_close_to_the_truth_and_no_worse_than_its_worst_member() ->
 
 def test_logits_are_the_shared_mean_of_the_members() -> None:
     codes = usual_codes(800, seed=3)
-    shares = (0.2, 0.3, 0.5)
-    form = SnapshotTeacherSettings(
-        shares=shares, free_sizes=((4, 20),), bending_trees=20, seeds=(5,)
-    )
+    shares = (0.1, 0.2, 0.3, 0.4)
+    form = replace(QUICK, shares=shares)
     fitted = SnapshotTeacher.fit(codes, INPUTS, outcomes(codes, seed=3), settings=form)
     np.testing.assert_allclose(fitted.logits(codes), fitted.members(codes) @ np.array(shares))
     np.testing.assert_allclose(fitted.probabilities(codes), chance(fitted.logits(codes)))

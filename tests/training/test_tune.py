@@ -16,7 +16,7 @@ from training.tune import (
     log_losses,
 )
 
-QUICK = SnapshotTeacherSettings(free_sizes=((7, 40),), bending_trees=40, seeds=(1,))
+QUICK = SnapshotTeacherSettings(grouping_trees=40, listing_trees=40, bending_trees=40, seeds=(1,))
 FORMS = {"default": StudentSettings(trees=30), "other": StudentSettings(trees=40)}
 
 
@@ -58,7 +58,9 @@ def test_logistic_regression_gets_a_larger_share_where_the_truth_is_linear_and_l
 ):
     codes = usual_codes(400, seed=4)
     labels = _linear_outcomes(codes)
-    overgrown = SnapshotTeacherSettings(free_sizes=((31, 300),), bending_trees=300, seeds=(1,))
+    overgrown = SnapshotTeacherSettings(
+        grouping_trees=400, listing_trees=400, bending_trees=400, seeds=(1,)
+    )
     settings, choice = choose_shares(codes, INPUTS, labels, settings=overgrown)
     assert settings.shares[0] >= 0.5
     assert len(choice.candidates) == len(SHARES)
