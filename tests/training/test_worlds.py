@@ -24,7 +24,7 @@ from features.text import (
     text_length,
 )
 from features.titles import title_rank
-from training.worlds import HORIZONS, World, WorldSettings, make_world
+from training.worlds import HORIZONS, World, WorldImpossible, WorldSettings, make_world
 from training.worlds.activity import draw_acts_before
 from training.worlds.leaks import LEAKS
 from training.worlds.people import draw_people
@@ -96,7 +96,9 @@ def test_without_a_shift_sales_hears_nothing() -> None:
 
 
 def test_a_shift_that_no_hearing_can_give_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"rejection_shift -2.5 cannot be reached.*deepest is -"):
+    with pytest.raises(
+        WorldImpossible, match=r"rejection_shift -2.5 cannot be reached.*deepest is -"
+    ):
         make_world(replace(SMALL, rejection_shift=-2.5))
 
 
@@ -293,7 +295,9 @@ def test_planted_columns_leak_as_much_as_asked(strength: float) -> None:
 
 
 def test_an_unknown_leak_is_refused_by_name() -> None:
-    with pytest.raises(ValueError, match=r"unknown leaks \['horoscope'\]; there are \['contract"):
+    with pytest.raises(
+        WorldImpossible, match=r"unknown leaks \['horoscope'\]; there are \['contract"
+    ):
         make_world(replace(SMALL, leaks=("horoscope",)))
 
 
@@ -301,7 +305,7 @@ def test_an_unknown_leak_is_refused_by_name() -> None:
     ("name", "value"), [("n_leads", 3), ("rejection_shift", 0.2), ("drift", 9.0), ("seed", -1)]
 )
 def test_settings_out_of_range_are_refused(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=f"{name} must be from .* got {value}"):
+    with pytest.raises(WorldImpossible, match=f"{name} must be from .* got {value}"):
         WorldSettings(**{name: value})  # type: ignore[arg-type]
 
 

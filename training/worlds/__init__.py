@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from training.worlds.settings import HORIZONS, WorldSettings
+from training.worlds.settings import HORIZONS, WorldImpossible, WorldSettings
 from training.worlds.world import World, make_world
 from training.worlds.write import write_world
 
-__all__ = ["HORIZONS", "World", "WorldSettings", "make_world", "write_world"]
+__all__ = ["HORIZONS", "World", "WorldImpossible", "WorldSettings", "make_world", "write_world"]

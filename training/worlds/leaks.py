@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from training.worlds.decisions import Decisions
 from training.worlds.people import DAY, Integers, cut_off, stream
-from training.worlds.settings import WorldSettings
+from training.worlds.settings import WorldImpossible, WorldSettings
 
 __all__ = ["LEAKS", "Leak", "Seen", "plant_leaks", "seen_at"]
 
@@ -73,12 +73,12 @@ def plant_leaks(settings: WorldSettings, decisions: Decisions, n: int) -> dict[s
 
     Raises
     ------
-    ValueError
+    WorldImpossible
         If a leak of the settings is unknown.
     """
     unknown = sorted(set(settings.leaks) - set(LEAKS))
     if unknown:
-        raise ValueError(f"unknown leaks {unknown}; there are {sorted(LEAKS)}.")
+        raise WorldImpossible(f"unknown leaks {unknown}; there are {sorted(LEAKS)}.")
     seen = seen_at(cut_off(settings), decisions, n)
     columns = {}
     for name in settings.leaks:

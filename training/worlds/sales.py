@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from training.worlds.activity import draw_acts_before
 from training.worlds.people import Floats, Integers, People, draw_people, stream
-from training.worlds.settings import WorldSettings
+from training.worlds.settings import WorldImpossible, WorldSettings
 from training.worlds.truth import NODES, WEIGHTS, Fate, Truth, sigmoid, true_chances
 from training.worlds.vocabulary import REPRESENTATIVES
 
@@ -107,7 +107,7 @@ def hire(settings: WorldSettings) -> SalesTeam:
 
     Raises
     ------
-    ValueError
+    WorldImpossible
         If no hearing gives that shift at this weight of what no field says.
     """
     return _hire(settings.prejudice, settings.rejection_shift, settings.unseen, settings.drift)
@@ -187,7 +187,7 @@ def _hire(prejudice: float, shift: float, unseen: float, drift: float) -> SalesT
         return with_hearing(0.0)
     deepest = shift_of(with_hearing(_HEARS_ALL))
     if shift < deepest:
-        raise ValueError(
+        raise WorldImpossible(
             f"rejection_shift {shift} cannot be reached: with unseen {unseen} and prejudice "
             f"{prejudice} the deepest is {deepest:.2f}. Ask for less, or raise unseen."
         )

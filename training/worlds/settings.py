@@ -5,15 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-__all__ = ["HORIZONS", "WorldSettings"]
+from features.errors import LeadQualityError
+
+__all__ = ["HORIZONS", "WorldImpossible", "WorldSettings"]
 
 HORIZONS = (30, 90, 180, 365)
 """Days after arrival at which the truth is known."""
 
 
+class WorldImpossible(LeadQualityError, ValueError):
+    """No world can be made from these settings."""
+
+    status = 422
+
+
 @dataclass(frozen=True, slots=True)
 class WorldSettings:
-    """The knobs of a world.
+    """The knobs of a world; `WorldImpossible` if one is out of range.
 
     Attributes
     ----------
@@ -77,4 +85,4 @@ class WorldSettings:
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise ValueError(f"{name} must be from {low} to {high}, got {value}.")
+                raise WorldImpossible(f"{name} must be from {low} to {high}, got {value}.")

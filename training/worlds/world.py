@@ -125,7 +125,7 @@ def make_world(settings: WorldSettings, progress: Progress | None = None) -> Wor
 
     Raises
     ------
-    ValueError
+    WorldImpossible
         If a leak is unknown, or the rejection shift cannot be reached.
     """
     tell = progress or silently
