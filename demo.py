@@ -85,7 +85,7 @@ def make_world(world: Path) -> dict[str, Any]:
 
 
 def example(world: Path) -> dict[str, Any]:
-    """Return the request that scores a late, well described and still open lead of the world."""
+    """Return the request that scores a late and well described lead of the world."""
     from features.definition import load_definition
     from features.leads import read_history
     from features.source_map import load_source_map
@@ -99,17 +99,18 @@ def example(world: Path) -> dict[str, Any]:
     fields = history.fields.loc[late.index]
     acts = history.behaviours.merge(late[["lead_id", "arrived_at"]], on="lead_id")
     acts = acts[acts["at"] <= acts["arrived_at"] + A_DAY]
-    n_known = fields.notna().sum(axis=1) + late["lead_id"].isin(acts["lead_id"]) * 2
-    row = n_known.idxmax()
+    n_acts = late["lead_id"].map(acts["lead_id"].value_counts()).fillna(0)
+    row = (fields.notna().sum(axis=1) * 100 + n_acts).idxmax()
     lead_id, arrived = late.at[row, "lead_id"], late.at[row, "arrived_at"]
+    own = acts[acts["lead_id"] == lead_id]
     return {
         "lead_id": lead_id,
         "as_of": (arrived + A_DAY).isoformat(),
         "fields": fields.loc[row].dropna().to_dict(),
         "events": [
-            {"kind": act.kind, "at": act.at.isoformat()}
-            | ({} if math.isnan(act.amount) else {"amount": act.amount})
-            for act in acts[acts["lead_id"] == lead_id].itertuples()
+            {"kind": kind, "at": at.isoformat()}
+            | ({} if math.isnan(amount) else {"amount": float(amount)})
+            for kind, at, amount in zip(own["kind"], own["at"], own["amount"], strict=True)
         ],
     }
 
@@ -221,8 +222,8 @@ def show(answer: dict[str, Any], address: str, where: TextIO) -> None:
     lines += [
         "",
         f"  This lead's page  {address}/leads/{lead}",
-        f"  The whole model   {address}/explanations",
-        f"  The API           {address}/docs",
+        f"  The whole model   {address}/model",
+        f"  The API           {address}/openapi.json",
         f"  Runs and models   {dev.tool('mlflow')} ui --backend-store-uri {store}",
         "",
     ]

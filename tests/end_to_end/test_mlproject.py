@@ -1,0 +1,56 @@
+"""`mlflow run .` trains on files and leaves one finished run with a registered model."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from training.worlds import WorldSettings, make_world, write_world
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_main_entry_trains_and_registers_in_the_run_it_was_given(tmp_path):
+    import mlflow
+
+    world = tmp_path / "world"
+    write_world(make_world(WorldSettings(n_leads=1500, n_test=0, seed=3)), world)
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    client = mlflow.MlflowClient(store, store)
+    experiment = client.create_experiment("trial", (tmp_path / "artifacts").as_uri())
+    parameters = {
+        "leads": " ".join(
+            str(world / f"{name}.csv") for name in ("leads", "decisions", "activities")
+        ),
+        "source_map": str(world / "source_map.yaml"),
+        "definition": str(world / "lead_definition.yaml"),
+        "name": "trial",
+    }
+    given = [part for key, value in parameters.items() for part in ("-P", f"{key}={value}")]
+    bin_folder = str(Path(sys.executable).parent)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow", "run", ".", "--env-manager", "local", *given]
+        + ["--experiment-id", experiment],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "PATH": f"{bin_folder}:{os.environ['PATH']}",
+            "LEAD_HOME": str(tmp_path / "home"),
+            "MLFLOW_TRACKING_URI": store,
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "OMP_NUM_THREADS": "1",
+        },
+    )
+
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    (run,) = client.search_runs([experiment])
+    version = client.get_model_version("trial", "1")
+    assert run.info.status == "FINISHED"
+    assert version.run_id == run.info.run_id
+    assert run.data.params["model_digest"] == version.tags["model_digest"]
