@@ -181,7 +181,7 @@ def _history(recorded: list[Prediction], definition: LeadDefinition, texts: Text
         return None
     oldest_first = [
         (one.as_of.astimezone(definition.zone).strftime("%Y-%m-%d %H:%M"), one.score)
-        for one in recorded[::-1]
+        for one in sorted(recorded, key=lambda one: one.as_of)
     ]
     return score_history(oldest_first, definition.grades, texts)
 

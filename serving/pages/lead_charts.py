@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from features.definition import Grades
 from features.wording import percent
-from serving.pages.svg import Svg, fit_text, nice_ticks, text_width
+from serving.pages.svg import Svg, fit_text, nice_ticks, signed, text_width
 from serving.texts import Texts
 
 __all__ = [
@@ -169,7 +169,7 @@ def ladder(base: float, steps: Sequence[Step], score: float, texts: Texts) -> Ma
     )
     for place, (step, start) in enumerate(zip(steps, reached, strict=False), start=1):
         kind = "positive" if step.points >= 0 else "negative"
-        rung(place, step.label, start, start + step.points, f"{step.points:+.1f}", kind)
+        rung(place, step.label, start, start + step.points, signed(step.points), kind)
     rung(len(steps) + 1, texts("lead.ladder_total"), base, total, f"{score:.1f}", "total")
     return figure.render()
 

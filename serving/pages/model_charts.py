@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from features.wording import percent
-from serving.pages.svg import Svg, fit_text, nice_ticks
+from serving.pages.svg import Svg, fit_text, nice_ticks, signed
 from serving.texts import Texts
 
 __all__ = [
@@ -187,10 +187,13 @@ def number_chart(
 
     # Values.
     figure.text(x_of(0) + (gap - 8) / 2, floor + 17, texts("model.missing"), "tick", "middle")
-    for code, label in ticks:
+    for place, (code, label) in enumerate(ticks):
         x = x_of(code) + bin_width / 2
         figure.line(x, floor, x, floor + 4, "zero")
-        figure.text(x, floor + 17, label, "tick", "middle")
+        # The outermost labels stay inside the figure, and clear of "not given".
+        is_tight = bin_width < 40 and len(ticks) > 1
+        anchor = "middle" if not is_tight else _anchor(place, len(ticks))
+        figure.text(x, floor + 17, label, "tick", anchor)
     return figure.render()
 
 
@@ -198,8 +201,8 @@ def level_chart(levels: Sequence[Level], overall: float | None, title: str, text
     """Draw a category's points value by value, beside the observed rates."""
     language = texts.language
     row, top = 25.0, 26.0
-    label_end, points_end, rate_start = 158.0, 318.0, 340.0
-    rate_room, n_end = 86.0, WIDTH - 4
+    label_end, points_end, rate_start = 158.0, 296.0, 344.0
+    rate_room, n_end = 84.0, WIDTH - 4
     figure = Svg(WIDTH, top + row * len(levels) + 6, title)
     low = min(0.0, *(level.points for level in levels))
     high = max(0.0, *(level.points for level in levels))
@@ -215,6 +218,10 @@ def level_chart(levels: Sequence[Level], overall: float | None, title: str, text
     figure.text(zero, 14, texts("model.points_axis"), "axis", "middle")
     figure.text(rate_start, 14, texts("model.rate_short"), "axis")
     figure.text(n_end, 14, texts("model.count"), "axis", "end")
+    bottom = top + row * len(levels) + 2
+    if overall is not None:
+        x = rate_start + rate_room * overall / most
+        figure.line(x, top - 4, x, bottom, "overall")
     for place, level in enumerate(levels):
         y = top + row * place
         kind = "positive" if level.points >= 0 else "negative"
@@ -228,7 +235,7 @@ def level_chart(levels: Sequence[Level], overall: float | None, title: str, text
             max(abs(end - zero), 1.5),
             15,
             f"bar {kind}",
-            f"{level.label} {level.points:+.1f}",
+            f"{level.label} {signed(level.points)}",
             2,
         )
         inside = abs(end - zero) > 40
@@ -238,12 +245,13 @@ def level_chart(levels: Sequence[Level], overall: float | None, title: str, text
         figure.text(
             amount_x,
             y + 14,
-            f"{level.points:+.1f}",
+            signed(level.points),
             "tick on-bar" if inside else "tick",
             "end" if inside and level.points >= 0 else "start",
         )
         if level.rate is None:
-            figure.text(rate_start, y + 14, texts("lead.rare"), "tick faint")
+            rare = texts("lead.rare") if level.n else "–"
+            figure.text(rate_start, y + 14, rare, "tick faint")
         else:
             width = rate_room * level.rate / most
             figure.rect(
@@ -257,11 +265,7 @@ def level_chart(levels: Sequence[Level], overall: float | None, title: str, text
             )
             figure.text(rate_start + rate_room + 6, y + 14, percent(level.rate, language), "tick")
         figure.text(n_end, y + 14, f"{level.n:,}", "tick", "end")
-    bottom = top + row * len(levels) + 2
     figure.line(zero, top - 4, zero, bottom, "zero")
-    if overall is not None:
-        x = rate_start + rate_room * overall / most
-        figure.line(x, top - 4, x, bottom, "overall")
     return figure.render()
 
 
@@ -297,7 +301,7 @@ def pair_map(
         if cell >= 13 or r % 2 == 0:
             figure.text(left - 6, y + cell / 2 + 4, fit_text(row, left - 10, 11.5), "small", "end")
         for c, value in enumerate(values):
-            hint = texts("model.cell", row=row, column=columns[c], points=f"{value:+.1f}")
+            hint = texts("model.cell", row=row, column=columns[c], points=signed(value))
             figure.add(
                 "rect",
                 None,
@@ -333,6 +337,10 @@ def pair_map(
     figure.text(left - 124, height - 26, f"−{most:.1f}", "small")
     figure.text(left - 19, height - 26, f"+{most:.1f}", "small", "end")
     return figure.render()
+
+
+def _anchor(place: int, n_ticks: int) -> str:
+    return "start" if place == 0 else "end" if place == n_ticks - 1 else "middle"
 
 
 _ADDS, _TAKES = (11, 122, 117), (180, 73, 47)

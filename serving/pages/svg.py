@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-__all__ = ["Svg", "fit_text", "nice_ticks", "text_width"]
+__all__ = ["Svg", "fit_text", "nice_ticks", "signed", "text_width"]
 
 
 class Svg:
@@ -88,6 +88,16 @@ class Svg:
             '<svg viewBox="0 0 {} {}" role="img" aria-label="{}"><title>{}</title>'
         ).format(_plain(self.width), _plain(self.height), self._title, self._title)
         return head + Markup("").join(self._parts) + Markup("</svg>")
+
+
+def signed(points: float) -> str:
+    """Return points with sign and one decimal; nothing is written as minus zero.
+
+    >>> signed(7.62), signed(-0.04)
+    ('+7.6', '0.0')
+    """
+    shown = f"{points:+.1f}"
+    return "0.0" if shown in ("+0.0", "-0.0") else shown
 
 
 def text_width(text: str, size: float) -> float:
