@@ -100,13 +100,13 @@ def example(world: Path) -> dict[str, Any]:
     acts = history.behaviours.merge(late[["lead_id", "arrived_at"]], on="lead_id")
     acts = acts[acts["at"] <= acts["arrived_at"] + A_DAY]
     n_acts = late["lead_id"].map(acts["lead_id"].value_counts()).fillna(0)
-    row = (fields.notna().sum(axis=1) * 100 + n_acts).idxmax()
-    lead_id, arrived = late.at[row, "lead_id"], late.at[row, "arrived_at"]
-    own = acts[acts["lead_id"] == lead_id]
+    place = int((fields.notna().sum(axis=1) * 100 + n_acts).to_numpy().argmax())
+    lead = late.iloc[place]
+    own = acts[acts["lead_id"] == lead["lead_id"]]
     return {
-        "lead_id": lead_id,
-        "as_of": (arrived + A_DAY).isoformat(),
-        "fields": fields.loc[row].dropna().to_dict(),
+        "lead_id": lead["lead_id"],
+        "as_of": (lead["arrived_at"] + A_DAY).isoformat(),
+        "fields": fields.iloc[place].dropna().to_dict(),
         "events": [
             {"kind": kind, "at": at.isoformat()}
             | ({} if math.isnan(amount) else {"amount": float(amount)})
