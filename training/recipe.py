@@ -25,8 +25,10 @@ from training.labels import HistoryLabels, SnapshotLabels, label_history, label_
 from training.periods import period_cuts
 from training.snapshot_teacher import SnapshotTeacher, SnapshotTeacherSettings
 from training.soft_labels import soft_labels
+from training.splits import time_order
 from training.student import Student, StudentSettings, count_crossings, fit_student
 from training.teacher import HazardTeacher
+from training.tune import choose_shares
 
 if TYPE_CHECKING:
     from features.leads import LeadHistory
@@ -56,11 +58,15 @@ class Recipe:
         Form of the student.
     snapshot_teacher : SnapshotTeacherSettings
         Form of the teacher where no dates are known.
+    chooses : bool
+        Whether the shares of that teacher's members are chosen on rolling validation inside the
+        leads it learns from; else they are taken as given.
     """
 
     seed: int = 0
     student: StudentSettings = field(default_factory=StudentSettings)
     snapshot_teacher: SnapshotTeacherSettings = field(default_factory=SnapshotTeacherSettings)
+    chooses: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,9 +237,12 @@ def _learn_snapshot(
     codes = encoder.encode_history(history)
     if int((labels.outcome[worked] == 1.0).sum()) < MIN_WINS:
         return _base_rates(encoder, codes, labels, there, (EVER,))
-    teacher = SnapshotTeacher.fit(
-        codes[worked], encoder, labels.outcome[worked], settings=recipe.snapshot_teacher
-    )
+    order = time_order(history)
+    order = order[worked[order]]
+    shares = recipe.snapshot_teacher
+    if recipe.chooses:
+        shares, _ = choose_shares(codes[order], encoder, labels.outcome[order], settings=shares)
+    teacher = SnapshotTeacher.fit(codes[order], encoder, labels.outcome[order], settings=shares)
     soft = soft_labels(teacher.probabilities(codes)[:, None], labels, definition)
     use = there[soft.rows]
     student = fit_student(

@@ -12,11 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from features.definition import EVER
 from features.errors import LeadQualityError
 from features.scorer import LeadScorer
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun, MlflowClient
+    from mlflow.models import ModelSignature
 
     from training.settings import TrainSettings
 
@@ -102,7 +104,7 @@ def log_scorer(
                 artifacts={"scorer": str(folder)},
                 code_paths=[str(Path(__file__).parents[1] / "features")],
                 input_example=example,
-                signature=mlflow.models.infer_signature(example, _outputs(scorer)),
+                signature=_signature(scorer, [str(name) for name in example]),
                 pip_requirements=[f"{package}=={version(package)}" for package in _REQUIREMENTS],
                 registered_model_name=name,
             )
@@ -220,10 +222,15 @@ def _example(scorer: LeadScorer) -> dict[str, Any]:
     return example
 
 
-def _outputs(scorer: LeadScorer) -> Any:
-    import pandas as pd
+def _signature(scorer: LeadScorer, columns: list[str]) -> ModelSignature:
+    """Return what the flavour takes and gives: any field may be absent, and be text or a number."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, Schema
+    from mlflow.types.schema import AnyType
 
-    from features.definition import EVER
-
-    chances = {f"p_{horizon}": 0.5 for horizon in scorer.horizons if horizon != EVER}
-    return pd.DataFrame([{"probability": 0.5, "score": 50.0, "grade": "B"} | chances])
+    numbers = ["probability", "score"]
+    numbers += [f"p_{horizon}" for horizon in scorer.horizons if horizon != EVER]
+    return ModelSignature(
+        Schema([ColSpec(AnyType(), name, required=False) for name in columns]),
+        Schema([*(ColSpec("double", name) for name in numbers), ColSpec("string", "grade")]),
+    )

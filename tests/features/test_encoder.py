@@ -39,11 +39,14 @@ def test_some_rows_of_a_history_give_the_codes_of_those_rows(encoder):
     rows = np.arange(400) % 3 == 0
 
     assert (
-        encoder.encode_history(small_history(), rows) == encoder.encode_history(small_history())[rows]
+        encoder.encode_history(small_history(), rows)
+        == encoder.encode_history(small_history())[rows]
     ).all()
 
 
-@pytest.mark.parametrize("written", ["ウェビナー", "webinar", "Webinar", " ＷＥＢＩＮＡＲ ", "ｳｪﾋﾞﾅｰ"])
+@pytest.mark.parametrize(
+    "written", ["ウェビナー", "webinar", "Webinar", " ＷＥＢＩＮＡＲ ", "ｳｪﾋﾞﾅｰ"]
+)
 def test_both_names_and_the_code_of_a_value_are_read_as_one(encoder, written):
     assert code_of(encoder, "source", {"source": written}) == code_of(
         encoder, "source", {"source": "webinar"}
@@ -96,7 +99,11 @@ def test_the_time_of_arrival_defaults_to_the_scoring_time(encoder):
     assert code_of(encoder, "arrived_at.weekday", {}) == given_
 
 
-@given(st.dictionaries(st.sampled_from([*raw_lead(0), "phone", "company", "capital"]), st.text(max_size=30)))
+@given(
+    st.dictionaries(
+        st.sampled_from([*raw_lead(0), "phone", "company", "capital"]), st.text(max_size=30)
+    )
+)
 def test_any_text_gets_codes_within_the_tables(fields):
     encoder = small_encoder_cached()
 
@@ -140,7 +147,7 @@ def test_every_kept_level_met_the_threshold(values, min_leads):
     kept = levels_of(values, min_leads)["levels"]
 
     assert all(values.count(level) >= min_leads for level in kept)
-    assert all(level in kept for level in {"a", "b", "c"} if values.count(level) >= min_leads)
+    assert all(level in kept for level in ("a", "b", "c") if values.count(level) >= min_leads)
 
 
 def test_learning_does_not_depend_on_the_order_of_the_leads():
@@ -181,7 +188,15 @@ def _damage(stored: dict, change) -> dict:
         (lambda s: s["inputs"][2].update(edges=[3.0, 1.0]), "cannot be read"),
         (lambda s: s["inputs"][3].update(name="job_title.wrong"), "should give the inputs"),
     ],
-    ids=["parsers", "no inputs", "no such field", "kind", "spellings", "order of edges", "derived names"],
+    ids=[
+        "parsers",
+        "no inputs",
+        "no such field",
+        "kind",
+        "spellings",
+        "order of edges",
+        "derived names",
+    ],
 )
 def test_a_damaged_encoder_is_refused(encoder, change, complaint):
     stored = _damage(json.loads(json.dumps(encoder.to_dict())), change)
@@ -191,9 +206,7 @@ def test_a_damaged_encoder_is_refused(encoder, change, complaint):
 
 
 def test_leads_that_do_not_differ_are_not_enough():
-    definition = parse_definition(
-        load_definition().to_yaml().replace("arrived_at:", "came_at:")
-    )
+    definition = parse_definition(load_definition().to_yaml().replace("arrived_at:", "came_at:"))
     history = small_history(30)
     for name in history.fields:
         history.fields[name] = None
@@ -206,14 +219,18 @@ def test_leads_that_do_not_differ_are_not_enough():
 @pytest.mark.parametrize(("max_bins", "min_leads"), [(1, 5), (300, 5), (64, 0)])
 def test_senseless_settings_are_refused(max_bins, min_leads):
     with pytest.raises(ValueError, match="max_bins must be"):
-        LeadEncoder.fit(small_history(10), load_definition(), max_bins=max_bins, min_leads=min_leads)
+        LeadEncoder.fit(
+            small_history(10), load_definition(), max_bins=max_bins, min_leads=min_leads
+        )
 
 
 # -- behaviour as of the scoring time ----------------------------------------------------------
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["page_view", "webinar"]), st.floats(-200, 200), st.floats(0, 90))),
+    st.lists(
+        st.tuples(st.sampled_from(["page_view", "webinar"]), st.floats(-200, 200), st.floats(0, 90))
+    ),
 )
 def test_what_a_lead_does_later_never_changes_its_past(acts):
     behaviours = load_definition().behaviours

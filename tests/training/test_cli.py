@@ -1,0 +1,124 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import world_files
+from training.settings import TrainSettings, describe_settings
+
+
+def lead_train(
+    *arguments: object, home: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("LEAD_", "MLFLOW_"))
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "training.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=kept | {"LEAD_HOME": str(home), "OMP_NUM_THREADS": "1"} | variables,
+    )
+
+
+def test_world_writes_files_and_one_json_document(tmp_path):
+    out = tmp_path / "w"
+
+    done = lead_train(
+        "world",
+        "--out",
+        out,
+        "--leads",
+        300,
+        "--seed",
+        1,
+        "--encoding",
+        "cp932",
+        "--json",
+        home=tmp_path,
+    )
+
+    assert done.returncode == 0
+    document = json.loads(done.stdout)
+    assert "leads.csv" in document["files"]
+    assert "リードID" in (out / "leads.csv").read_text("cp932")
+    assert "Inventing" in done.stderr
+
+
+def test_world_refuses_a_folder_that_holds_something(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+
+    done = lead_train("world", "--out", tmp_path, "--leads", 300, home=tmp_path)
+
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("train",), ("world", "--out", "w", "--leads", "3"), ("world", "--out", "w", "--encoding", "sjis"), ("nonsense",)],
+    ids=["nothing", "no files", "too few", "encoding", "command"],
+)  # fmt: skip
+def test_wrong_use_exits_with_2(tmp_path, arguments):
+    done = lead_train(*arguments, home=tmp_path)
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_that_is_not_there_exits_with_1_and_one_message(tmp_path, world_folder):
+    done = lead_train(
+        "train", "--leads", tmp_path / "none.csv", "--source-map", world_folder / "source_map.yaml",
+        "--definition", world_folder / "lead_definition.yaml", "--json", home=tmp_path / "home",
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "none.csv" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "home").exists()
+
+
+def test_an_impossible_setting_is_named(tmp_path):
+    done = lead_train("promote", "1", home=tmp_path, LEAD_SEED="many")
+
+    assert done.returncode == 2
+    assert "LEAD_SEED" in done.stderr
+
+
+def test_train_and_promote_from_files(tmp_path, world_folder):
+    trained = lead_train(
+        "train", "--leads", *world_files(world_folder), "--source-map", world_folder / "source_map.yaml",
+        "--definition", world_folder / "lead_definition.yaml", "--name", "mine", "--json", home=tmp_path / "home",
+    )  # fmt: skip
+    assert trained.returncode == 0, trained.stderr
+    document = json.loads(trained.stdout)
+    assert document["name"] == "mine"
+    assert document["evaluation"]["results"]
+
+    promoted = lead_train("promote", document["version"], "--name", "mine", home=tmp_path / "home")
+
+    assert promoted.returncode == 0, promoted.stderr
+    assert f"lead-serve approve {document['version']}" in promoted.stdout
+
+
+def test_settings_come_from_the_environment_and_are_described(monkeypatch, tmp_path):
+    monkeypatch.setenv("LEAD_MODEL_NAME", "ours")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///there.db")
+    monkeypatch.setenv("LEAD_HOME", str(tmp_path))
+
+    settings = TrainSettings()
+
+    assert settings.model_name == "ours"
+    assert settings.tracking_address == "sqlite:///there.db"
+    assert settings.artifacts_folder == tmp_path / "mlartifacts"
+    assert TrainSettings(home=tmp_path, tracking_uri="").tracking_address.endswith("/mlflow.db")
+    for name in ("LEAD_HOME", "LEAD_TRACKING_URI", "LEAD_SEED", "MLFLOW_RUN_ID"):
+        assert name in describe_settings()
