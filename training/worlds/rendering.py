@@ -34,7 +34,7 @@ def render_fields(seed: int, people: People) -> dict[str, Column]:
     """Return the fields of the packaged definition as typed, by name: text or None, shape (n,)."""
     random = stream(seed, "rendering")
     n = len(people.arrived)
-    firm = _choose(people, random.integers(0, len(COMPANY_NAMES) * len(COMPANY_TRADES), n))
+    firm = _choose(people, random.integers(0, len(COMPANY_NAMES) ** 2 * len(COMPANY_TRADES), n))
     number = _choose(people, np.arange(n))
     source = _words([each.ja for each in CHANNELS], people.channel)
     source[(people.channel == 6) & (random.random(n) < 0.1)] = "ＳＮＳ"
@@ -124,13 +124,18 @@ def _capital(random: np.random.Generator, capital: Floats) -> Column:
     return _object(written)
 
 
+def _firm_parts(firm: int) -> tuple[tuple[str, str], ...]:
+    """Return the parts of a firm's name; so many firms that few send more than a lead or two."""
+    names, trade = divmod(firm, len(COMPANY_TRADES))
+    first, second = divmod(names, len(COMPANY_NAMES))
+    return COMPANY_NAMES[first], COMPANY_NAMES[second], COMPANY_TRADES[trade]
+
+
 def _companies(firm: Integers, form: Integers) -> Column:
     written = []
     for number, shape in zip(firm.tolist(), form.tolist(), strict=True):
-        name, trade = divmod(number, len(COMPANY_TRADES))
-        written.append(
-            COMPANY_FORMS[shape][0].format(COMPANY_NAMES[name][0] + COMPANY_TRADES[trade][0])
-        )
+        name = "".join(ja for ja, _ in _firm_parts(number))
+        written.append(COMPANY_FORMS[shape][0].format(name))
     return _object(written)
 
 
@@ -142,8 +147,7 @@ def _addresses(
     for kind, name, who, which in zip(
         people.mail.tolist(), firm.tolist(), number.tolist(), free.tolist(), strict=True
     ):
-        first, second = divmod(name, len(COMPANY_TRADES))
-        house = f"{COMPANY_NAMES[first][1]}-{COMPANY_TRADES[second][1]}"
+        house = "-".join(latin for _, latin in _firm_parts(name))
         domain = (
             FREE_MAIL[which],
             f"{house}.example.co.jp",

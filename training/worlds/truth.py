@@ -98,7 +98,7 @@ def true_chances(people: People, activity: Activity, unseen: float, drift: float
     """Return the truth of leads from what can be seen of them."""
     log_size = np.log(np.nan_to_num(people.employees, nan=100.0))
     quality = _INTERCEPT + _SPREAD * (_fit(people, log_size) + _interest(people, activity))
-    market = -0.30 * drift * (people.age - 0.5)
+    market = -0.10 * drift * (people.age - 0.5)
     slowness = np.array([each.slowness for each in INDUSTRIES])[people.industry]
     delay = 124.0 * np.exp(
         0.13 * (log_size - 4.6)

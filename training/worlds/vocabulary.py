@@ -161,6 +161,9 @@ COMPANY_NAMES = _pairs(
     "北斗 hokuto 南風 minamikaze 山彦 yamabiko 千鳥 chidori 月見 tsukimi 明星 akeboshi",
     "桜坂 sakurazaka 深緑 shinryoku 大空 ozora 湖畔 kohan 髙峰 takamine 鈴音 suzune",
     "若葉 wakaba 夕凪 yunagi 春日 haruhi 氷川 hikawa 双葉 futaba 第① daiichi",
+    "朝霧 asagiri 星野 hoshino 銀杏 ginnan 楓 kaede 港南 konan 雪原 yukihara 泉 izumi",
+    "虹 niji 風早 kazahaya 稲穂 inaho 灯台 todai 渚 nagisa 松風 matsukaze 梅林 bairin",
+    "水車 suisha 里山 satoyama",
 )
 """What a firm is called, in Japanese and in its mail domain."""
 
