@@ -1,0 +1,121 @@
+"""Recording: committed before the answer says so, and never in the way of an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+
+import pytest
+
+import serving.recorder
+from serving.errors import StoreUnavailable
+from serving.recorder import Recorder
+from serving.store import Predictions, open_store
+from tests.serving.test_store import prediction
+
+
+class Slow(Predictions):
+    """A store whose first transaction waits for a sign, and that counts transactions."""
+
+    def __init__(self, path: Path) -> None:
+        store = open_store(f"sqlite:///{path}")
+        store.migrate()
+        super().__init__(store)
+        self.go = threading.Event()
+        self.sizes: list[int] = []
+
+    def add(self, predictions: object) -> None:
+        self.go.wait(5)
+        self.sizes.append(len(predictions))  # type: ignore[arg-type]
+        super().add(predictions)  # type: ignore[arg-type]
+
+
+class Broken(Predictions):
+    """A store that is away."""
+
+    def __init__(self) -> None: ...
+
+    def add(self, predictions: object) -> None:
+        raise StoreUnavailable("away")
+
+
+def test_scores_that_wait_go_into_one_transaction(tmp_path: Path) -> None:
+    predictions = Slow(tmp_path / "store.db")
+
+    async def run() -> list[bool]:
+        recorder = Recorder(predictions)
+        await recorder.start()
+        waiting = [asyncio.create_task(recorder.record([prediction(str(k))])) for k in range(50)]
+        await asyncio.sleep(0.05)
+        predictions.go.set()
+        told = await asyncio.gather(*waiting)
+        await recorder.stop()
+        return told
+
+    assert asyncio.run(run()) == [True] * 50
+    assert sum(predictions.sizes) == 50
+    assert len(predictions.sizes) <= 2
+    assert len(predictions.latest(100)) == 50
+
+
+def test_when_the_store_is_away_the_answer_says_not_recorded() -> None:
+    async def run() -> bool:
+        recorder = Recorder(Broken())
+        await recorder.start()
+        told = await recorder.record([prediction()])
+        await recorder.stop()
+        return told
+
+    assert asyncio.run(run()) is False
+
+
+def test_an_answer_does_not_wait_for_a_store_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving.recorder, "PATIENCE_SECONDS", 0.05)
+    predictions = Slow(tmp_path / "store.db")
+
+    async def run() -> bool:
+        recorder = Recorder(predictions)
+        await recorder.start()
+        told = await recorder.record([prediction()])
+        predictions.go.set()
+        await recorder.stop()
+        return told
+
+    assert asyncio.run(run()) is False
+    assert len(predictions.of_lead("L")) == 1
+
+
+def test_stopping_writes_what_still_waits(tmp_path: Path) -> None:
+    predictions = Slow(tmp_path / "store.db")
+
+    async def run() -> bool:
+        recorder = Recorder(predictions)
+        await recorder.start()
+        waiting = asyncio.create_task(recorder.record([prediction()]))
+        await asyncio.sleep(0.02)
+        predictions.go.set()
+        await recorder.stop()
+        return await waiting
+
+    assert asyncio.run(run()) is True
+
+
+def test_a_full_queue_and_a_stopped_recorder_refuse_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serving.recorder, "_MOST_WAITING", 1)
+
+    async def run() -> list[bool]:
+        recorder = Recorder(Broken())
+        before = await recorder.record([prediction()])
+        await recorder.start()
+        full = await recorder.record([prediction(), prediction()])
+        empty = await recorder.record([])
+        await recorder.stop()
+        await recorder.stop()
+        return [before, full, empty]
+
+    assert asyncio.run(run()) == [False, False, True]

@@ -1,0 +1,229 @@
+"""The database: transactions, migrations, and what is recorded."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+
+from serving.errors import StoreUnavailable
+from serving.settings import SettingsInvalid
+from serving.store import Approval, Approvals, Prediction, Predictions, Store, open_store
+from serving.store.database import VERSION_TABLE, _is_wal_safe
+from serving.store.tables import METADATA, UtcTime
+
+NOW = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    opened = open_store(f"sqlite:///{tmp_path / 'new' / 'store.db'}")
+    opened.migrate()
+    return opened
+
+
+def prediction(lead_id: str = "L", days: int = 0, score: float = 50.0) -> Prediction:
+    tokyo = timezone(timedelta(hours=9))
+    return Prediction(
+        lead_id=lead_id,
+        as_of=(NOW + timedelta(days=days)).astimezone(tokyo),
+        recorded_at=NOW,
+        model_version="7",
+        model_digest="d" * 64,
+        definition_version="2026-11",
+        definition_fingerprint="f" * 64,
+        probability=0.1 + 0.2,
+        score=score,
+        grade="B",
+        decision="handoff",
+        acceptance=None,
+        inputs={"fields": {"source": "ウェビナー"}, "codes": {"source": 2}},
+        answer={"status": "scored", "factors": [{"points": 1.5}]},
+    )
+
+
+def test_a_recorded_score_comes_back_with_every_bit_and_its_zone(store: Store) -> None:
+    predictions = Predictions(store)
+
+    predictions.add([prediction()])
+
+    (found,) = predictions.of_lead("L")
+    assert found == prediction()
+    assert found.as_of.tzinfo is not None
+    assert found.probability == 0.1 + 0.2
+
+
+def test_the_latest_recorded_score_comes_first(store: Store) -> None:
+    predictions = Predictions(store)
+    predictions.add([prediction(score=1.0), prediction("M"), prediction(score=2.0)])
+    predictions.add([prediction(score=3.0)])
+
+    assert [one.score for one in predictions.of_lead("L")] == [3.0, 2.0, 1.0]
+    assert [one.score for one in predictions.of_lead("L", limit=1)] == [3.0]
+    assert [one.lead_id for one in predictions.latest()] == ["L", "M"]
+    assert predictions.of_lead("nobody") == []
+
+
+def test_nothing_to_record_is_no_transaction(tmp_path: Path) -> None:
+    Predictions(open_store(f"sqlite:///{tmp_path / 'no-tables.db'}")).add([])
+
+
+def test_approvals_are_kept_by_model_newest_first(store: Store) -> None:
+    approvals = Approvals(store)
+    for name, version in (("lead-quality", "1"), ("other", "9"), ("lead-quality", "2")):
+        approvals.add(Approval(name, version, "d" * 64, "hanako", NOW, "why"))
+
+    assert [one.version for one in approvals.newest_first("lead-quality")] == ["2", "1"]
+    assert approvals.newest_first("lead-quality")[0].approved_at == NOW
+
+
+def test_migrating_twice_changes_nothing_and_matches_the_tables(store: Store) -> None:
+    store.migrate()
+
+    with store.reading() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": VERSION_TABLE, "compare_type": True}
+        )
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_migrations_go_down_and_up_again(store: Store) -> None:
+    config = Config()
+    config.set_main_option("script_location", "serving/store/migrations")
+    with store.writing() as connection:
+        config.attributes["connection"] = connection
+        config.attributes["version_table"] = VERSION_TABLE
+        command.downgrade(config, "base")
+        assert set(sa.inspect(connection).get_table_names()) == {VERSION_TABLE}
+
+    store.migrate()
+    Predictions(store).add([prediction()])
+
+
+def test_a_failing_transaction_leaves_nothing_behind(store: Store) -> None:
+    broken = [prediction(), prediction(lead_id=None)]  # type: ignore[arg-type]
+
+    with pytest.raises(StoreUnavailable, match="IntegrityError"):
+        Predictions(store).add(broken)
+
+    assert Predictions(store).of_lead("L") == []
+
+
+def test_sqlite_is_durable_and_checks_foreign_keys(store: Store) -> None:
+    with store.reading() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "is_safe"),
+    [
+        ((3, 40, 1), False),
+        ((3, 44, 6), True),
+        ((3, 45, 0), False),
+        ((3, 50, 6), False),
+        ((3, 50, 7), True),
+        ((3, 51, 2), False),
+        ((3, 51, 3), True),
+        ((4, 0, 0), True),
+    ],
+)
+def test_the_write_ahead_log_is_used_only_where_it_is_safe(
+    version: tuple[int, ...], is_safe: bool
+) -> None:
+    assert _is_wal_safe(version) is is_safe
+
+
+def test_a_reader_does_not_wait_for_a_writer(store: Store) -> None:
+    with store.writing() as connection:
+        connection.execute(sa.text("SELECT 1"))
+        assert Predictions(store).of_lead("L") == []
+
+
+def _write(address: str, name: str, n: int) -> None:
+    predictions = Predictions(open_store(address))
+    for k in range(n):
+        predictions.add([prediction(f"{name}{k}")])
+
+
+def test_two_processes_lose_no_write_to_each_other(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'store.db'}"
+    store = open_store(address)
+    store.migrate()
+    spawn = multiprocessing.get_context("spawn")
+    writers = [spawn.Process(target=_write, args=(address, name, 25)) for name in "ab"]
+
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+
+    with store.reading() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM predictions")).scalar() == 50
+
+
+def test_a_missing_database_is_named_without_its_address(tmp_path: Path) -> None:
+    folder = tmp_path / "secret-place.db"
+    folder.mkdir()
+
+    with pytest.raises(StoreUnavailable, match="does not answer") as caught:
+        open_store(f"sqlite:///{folder}").check()
+
+    assert "secret" not in str(caught.value)
+
+
+def test_a_database_without_tables_is_not_ready(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable, match="lead-serve migrate"):
+        open_store(f"sqlite:///{tmp_path / 'empty.db'}").check()
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "no address:secret",
+        "nosuchdb://user:secret@host/x",
+        "postgresql+nodriver://user:secret@host/x",
+    ],
+)
+def test_an_address_that_cannot_be_used_is_refused_without_repeating_it(address: str) -> None:
+    with pytest.raises(SettingsInvalid, match="LEAD_DATABASE_URL cannot be used") as caught:
+        open_store(address)
+
+    assert "secret" not in str(caught.value)
+
+
+def test_a_stored_time_needs_a_zone() -> None:
+    with pytest.raises(ValueError, match="needs a time zone"):
+        UtcTime().process_bind_param(datetime(2026, 1, 1), sa.create_engine("sqlite://").dialect)
+
+
+def test_times_may_be_absent() -> None:
+    dialect = sa.create_engine("sqlite://").dialect
+
+    assert UtcTime().process_bind_param(None, dialect) is None
+    assert UtcTime().process_result_value(None, dialect) is None
+
+
+def test_a_locked_database_is_reported_as_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.store.database.BUSY_SECONDS", 0.1)
+    path = tmp_path / "store.db"
+    store = open_store(f"sqlite:///{path}")
+    store.migrate()
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+
+    with pytest.raises(StoreUnavailable, match="OperationalError"):
+        Predictions(store).add([prediction()])
+
+    holder.close()
+    Predictions(store).add([prediction()])
