@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -19,12 +18,20 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from features.binning import MAX_BINS, MIN_LEADS_PER_LEVEL, bins_of, levels_of
+from features.binning import MAX_BINS, MIN_LEADS_PER_LEVEL
 from features.definition import LeadDefinition
-from features.errors import ArtefactRefused, NotEnoughEvidence
+from features.errors import ArtefactRefused
 from features.events import Act, behaviour_values
-from features.inputs import PARSERS_VERSION, Derivation, Value, derivations_of, synonyms_of
-from features.text import Unreadable, category_key, normalise, parse_number
+from features.inputs import (
+    ARRIVAL,
+    PARSERS_VERSION,
+    Derivation,
+    Value,
+    derivations_of,
+    synonyms_of,
+)
+from features.past_leads import fitted_inputs, value_columns
+from features.text import Unreadable, parse_number
 
 if TYPE_CHECKING:
     from features.leads import LeadHistory
@@ -33,11 +40,7 @@ __all__ = ["MISSING", "OTHER", "Encoded", "Input", "LeadEncoder", "LeadInput"]
 
 MISSING = 0
 OTHER = 1
-ARRIVAL = "arrived_at"
-"""A field of this name is the time of arrival; where it is not given, the scoring time is."""
-
 Codes = NDArray[np.int32]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -144,24 +147,31 @@ class LeadEncoder:
         Types, time zone and category names of the fields.
     inputs : sequence of Input
         In the order of the codes.
+
+    Attributes
+    ----------
+    readers : list of (str, tuple of Derivation)
+        The fields a model may see, each with the inputs it gives.
+    positions : dict of str to list of int
+        Where each field's or behaviour's inputs stand; empty where they never varied.
     """
 
     def __init__(self, definition: LeadDefinition, inputs: Sequence[Input]) -> None:
         self.definition = definition
         self.inputs = tuple(inputs)
         self._zone = definition.zone
-        self._readers = _readers(definition)
-        known = {name for name, _ in self._readers} | set(definition.behaviours)
-        self._positions: dict[str, list[int]] = {name: [] for name in known}
+        self.readers = _readers(definition)
+        known = {name for name, _ in self.readers} | set(definition.behaviours)
+        self.positions: dict[str, list[int]] = {name: [] for name in known}
         for position, given in enumerate(self.inputs):
             if given.field not in known:
                 raise ArtefactRefused(
                     f"Input {given.name!r} names a field that the definition does not have."
                 )
-            self._positions[given.field].append(position)
-        for name, derived in self._readers:
+            self.positions[given.field].append(position)
+        for name, derived in self.readers:
             expected = [_input_name(name, derivation) for derivation in derived]
-            found = [self.inputs[position].name for position in self._positions[name]]
+            found = [self.inputs[position].name for position in self.positions[name]]
             if found and found != expected:
                 raise ArtefactRefused(
                     f"Field {name!r} should give the inputs {expected}, the model has {found}."
@@ -182,8 +192,8 @@ class LeadEncoder:
         """Return the codes of one lead; a value that cannot be read becomes missing."""
         values: list[Value] = [None] * len(self.inputs)
         unreadable: list[str] = []
-        for name, derived in self._readers:
-            positions = self._positions[name]
+        for name, derived in self.readers:
+            positions = self.positions[name]
             if not positions:
                 continue
             raw = lead.fields.get(name)
@@ -193,14 +203,14 @@ class LeadEncoder:
                 continue
             try:
                 for position, derivation in zip(positions, derived, strict=True):
-                    values[position] = self._read(name, derivation, raw)
+                    values[position] = self.read(name, derivation, raw)
             except Unreadable:
                 unreadable.append(name)
                 for position in positions:
                     values[position] = None
         self._fill_behaviours(lead, values, unreadable)
         codes = [given.code(value) for given, value in zip(self.inputs, values, strict=True)]
-        unknown = sum(name not in self._positions for name in lead.fields)
+        unknown = sum(name not in self.positions for name in lead.fields)
         return Encoded(codes, values, tuple(unreadable), unknown)
 
     def encode_many(self, leads: Sequence[LeadInput]) -> list[Encoded]:
@@ -209,14 +219,15 @@ class LeadEncoder:
 
     def encode_history(self, history: LeadHistory, rows: NDArray[np.bool_] | None = None) -> Codes:
         """Return the codes of past leads as of their arrival, shape (n_leads, n_inputs), int32."""
-        columns = self._value_columns(history, rows)
+        columns = value_columns(self, history, rows)
         codes = np.zeros((len(columns[0]) if columns else 0, len(self.inputs)), dtype=np.int32)
         for position, (given, values) in enumerate(zip(self.inputs, columns, strict=True)):
             code_of = {value: given.code(value) for value in set(values)}
             codes[:, position] = [code_of[value] for value in values]
         return codes
 
-    def _read(self, name: str, derivation: Derivation, raw: object) -> Value:
+    def read(self, name: str, derivation: Derivation, raw: object) -> Value:
+        """Return one derived value of a field; Unreadable where there is no reading it."""
         value = derivation.read(raw, self._zone)
         if isinstance(value, str) and not derivation.suffix:
             return self._synonyms.get(name, {}).get(value, value)
@@ -238,7 +249,7 @@ class LeadEncoder:
             {} if lead.acts is None else behaviour_values(behaviours, lead.acts, lead.as_of)
         )
         for name in behaviours:
-            for position in self._positions[name]:
+            for position in self.positions[name]:
                 values[position] = computed.get(name)
                 if lead.fields.get(name) is not None:
                     try:
@@ -283,114 +294,7 @@ class LeadEncoder:
                 f"max_bins must be 2 to 254 and min_leads 1 or more, got {max_bins} and {min_leads}"
             )
         blank = cls(definition, _blank_inputs(definition))
-        columns = blank._value_columns(history, rows)
-        written = blank._spellings(history, rows)
-        fitted = [
-            replace(given, **bins_of(values, max_bins))
-            if given.kind == "number"
-            else replace(given, **levels_of(values, min_leads, written.get(given.name, {})))
-            for given, values in zip(blank.inputs, columns, strict=True)
-        ]
-        # A derived field keeps all its inputs or none: they are read together.
-        alive = {
-            given.field
-            for given, values in zip(fitted, columns, strict=True)
-            if len({given.code(value) for value in values}) > 1
-        }
-        kept = [given for given in fitted if given.field in alive]
-        if not kept:
-            raise NotEnoughEvidence(
-                "No field differs between leads, so there is nothing to learn from. "
-                "Check that the source map names the columns of the fields."
-            )
-        return cls(definition, kept)
-
-    def _value_columns(
-        self, history: LeadHistory, rows: NDArray[np.bool_] | None
-    ) -> list[list[Value]]:
-        chosen = np.arange(len(history.leads)) if rows is None else np.flatnonzero(rows)
-        arrivals = [
-            None if stamp != stamp else stamp.to_pydatetime()
-            for stamp in history.leads["arrived_at"].iloc[chosen]
-        ]
-        columns: list[list[Value]] = [[None] * len(chosen) for _ in self.inputs]
-        for name, derived in self._readers:
-            positions = self._positions[name]
-            if not positions:
-                continue
-            raws = (
-                list(history.fields[name].iloc[chosen])
-                if name in history.fields
-                else [None] * len(chosen)
-            )
-            if name == ARRIVAL:
-                raws = [
-                    arrival if raw is None else raw
-                    for raw, arrival in zip(raws, arrivals, strict=True)
-                ]
-            read = self._column_reader(name, derived)
-            for k, raw in enumerate(raws):
-                if raw is not None:
-                    for position, value in zip(positions, read(raw), strict=True):
-                        columns[position][k] = value
-        self._fill_behaviour_columns(history, chosen, arrivals, columns)
-        return columns
-
-    def _column_reader(
-        self, name: str, derived: tuple[Derivation, ...]
-    ) -> Callable[[object], tuple[Value, ...]]:
-        nothing = (None,) * len(derived)
-        seen: dict[object, tuple[Value, ...]] = {}
-
-        def read(raw: object) -> tuple[Value, ...]:
-            if raw not in seen:
-                try:
-                    seen[raw] = tuple(self._read(name, derivation, raw) for derivation in derived)
-                except Unreadable:
-                    seen[raw] = nothing
-            return seen[raw]
-
-        return read
-
-    def _fill_behaviour_columns(
-        self,
-        history: LeadHistory,
-        chosen: NDArray[np.intp],
-        arrivals: list[datetime | None],
-        columns: list[list[Value]],
-    ) -> None:
-        behaviours = self.definition.behaviours
-        if not behaviours or not len(history.behaviours):
-            return
-        acts = _acts_by_lead(history)
-        for k, (lead_id, as_of) in enumerate(
-            zip(history.leads["lead_id"].iloc[chosen], arrivals, strict=True)
-        ):
-            if as_of is None:
-                continue
-            for name, value in behaviour_values(behaviours, acts.get(lead_id, ()), as_of).items():
-                for position in self._positions[name]:
-                    columns[position][k] = value
-
-    def _spellings(
-        self, history: LeadHistory, rows: NDArray[np.bool_] | None
-    ) -> dict[str, dict[str, str]]:
-        """Return, for each category field, how each of its values is mostly written."""
-        mostly: dict[str, dict[str, str]] = {}
-        for name, field in self.definition.usable_fields.items():
-            if field.type != "category" or name not in history.fields:
-                continue
-            column = history.fields[name] if rows is None else history.fields[name][rows]
-            counts: dict[str, Counter[str]] = {}
-            for raw, n in Counter(raw for raw in column if raw is not None).items():
-                key = category_key(raw)
-                if key is not None:
-                    counts.setdefault(key, Counter())[normalise(str(raw))] += n
-            mostly[name] = {
-                key: min(found, key=lambda form: (-found[form], form))
-                for key, found in counts.items()
-            }
-        return mostly
+        return cls(definition, fitted_inputs(blank, history, rows, max_bins, min_leads))
 
     # -- storing -------------------------------------------------------------------------------
 
@@ -483,15 +387,3 @@ def _stored_input(stored: Mapping[str, Any]) -> Input:
     if len(given.shown) != len(given.levels) or len(set(given.levels)) != len(given.levels):
         raise ValueError("levels must differ, each with its spelling")
     return given
-
-
-def _acts_by_lead(history: LeadHistory) -> dict[str, list[Act]]:
-    table = history.behaviours
-    moments = table["at"].to_numpy("datetime64[us]").astype("int64").tolist()
-    acts: dict[str, list[Act]] = {}
-    for lead_id, moment, kind, amount in zip(
-        table["lead_id"], moments, table["kind"], table["amount"].tolist(), strict=True
-    ):
-        at = _EPOCH + timedelta(microseconds=moment)
-        acts.setdefault(lead_id, []).append(Act(kind, at, None if math.isnan(amount) else amount))
-    return acts

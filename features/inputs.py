@@ -15,10 +15,13 @@ from zoneinfo import ZoneInfo
 from features import text, titles
 from features.definition import LeadField, Names
 
-__all__ = ["PARSERS_VERSION", "Derivation", "Value", "derivations_of", "synonyms_of"]
+__all__ = ["ARRIVAL", "PARSERS_VERSION", "Derivation", "Value", "derivations_of", "synonyms_of"]
 
 PARSERS_VERSION = 1
 """Raised when a parser reads a value differently than before; a model keeps its own number."""
+
+ARRIVAL = "arrived_at"
+"""A field of this name is the time of arrival; where it is not given, the scoring time is."""
 
 Value = float | str | None
 Kind = Literal["number", "category"]
