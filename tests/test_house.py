@@ -39,7 +39,8 @@ def files_of(*suffixes: str, below: str = ".") -> list[Path]:
         folders[:] = [
             name
             for name in folders
-            if name not in SKIPPED and not name.endswith(("cache", "cache__", ".egg-info", ".hypothesis"))
+            if name not in SKIPPED
+            and not name.endswith(("cache", "cache__", ".egg-info", ".hypothesis"))
         ]
         found += [Path(folder, name) for name in names if Path(name).suffix in suffixes]
     return sorted(found)
