@@ -14,6 +14,7 @@ __all__ = ["decode"]
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _HALF_KANA = re.compile("[\uff61-\uff9f]")
 _FULL_JAPANESE = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
+_SAMPLE = 100_000
 _OUTSIDE_ASCII = re.compile(rb"[\x80-\xff]")
 
 
@@ -80,11 +81,12 @@ def _row(content: bytes, position: int) -> int:
 
 def _looks_like_euc(content: bytes, text: str) -> bool:
     """Whether CP932 gives mostly half-width kana where EUC-JP gives ordinary Japanese."""
-    kana = len(_HALF_KANA.findall(text))
-    if kana <= len(_FULL_JAPANESE.findall(text)):
+    start = text[:_SAMPLE]
+    if len(_HALF_KANA.findall(start)) <= len(_FULL_JAPANESE.findall(start)):
         return False
     try:
         other = content.decode("euc_jp")
     except UnicodeDecodeError:
         return False
-    return len(_FULL_JAPANESE.findall(other)) > len(_HALF_KANA.findall(other))
+    start = other[:_SAMPLE]
+    return len(_FULL_JAPANESE.findall(start)) > len(_HALF_KANA.findall(start))

@@ -231,7 +231,7 @@ def _base(
         )
     positions = known.ids.get_indexer(pd.Index(owners, dtype=object))
     is_left_out = np.array([owner in known.left_out for owner in owners], dtype=bool)
-    is_unknown = (positions < 0) & ~is_blank
+    is_unknown = (positions < 0) & ~is_blank & bool(len(known.ids))
     remedy = "Export both tables for the same leads, or check `lead_id` in the source map."
     for code, rows, message in (
         ("unknown_lead", is_unknown & ~is_left_out, "names leads that the lead table lacks"),

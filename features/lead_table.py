@@ -80,10 +80,11 @@ def read_leads(
             "sequence": sequence[order].astype(np.int64),
         }
     )
+    named = order[~is_none(ids[order])]
     known = KnownLeads(
-        pd.Index(ids[order], dtype=object),
-        arrived[order],
-        frozenset(one for one in ids[~is_kept] if one is not None) - frozenset(ids[order]),
+        pd.Index(ids[named], dtype=object),
+        arrived[named],
+        frozenset(one for one in ids[~is_kept] if one is not None) - frozenset(ids[named]),
     )
     return (
         leads,
@@ -209,7 +210,7 @@ def _read_field(
     values, unreadable = sheet.parse(column, read)
     sheet.report(
         f"unreadable_{field.type}",
-        unreadable & rows,
+        unreadable & rows & ~sheet.bad,
         f"field {name!r} ({field.type}) cannot be read there; it counts as missing.",
         "Correct the cells, or list their placeholder under `blanks` in the source map.",
         column,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from numbers import Real
 
 from features.writing import LONGEST_SCALAR, Unreadable, finite, read_scalar
@@ -68,7 +69,7 @@ def parse_number(value: object) -> float | None:
             return float(value)
     elif isinstance(value, bool):
         raise Unreadable("a yes/no where a number was expected")
-    elif isinstance(value, Real):
+    elif isinstance(value, Real | Decimal):
         return finite(value)
     text = read_scalar(value, LONGEST_SCALAR)
     if text is None:

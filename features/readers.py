@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,7 @@ __all__ = ["LONGEST_CELL", "RawTable", "cell_text", "read_table"]
 
 LONGEST_CELL = 1_000_000
 """Characters that one cell can have."""
+_SHOWN_OF_LINE = 10_000
 _MOST_COLUMNS = 2_000
 _MOST_UNPACKED_BYTES = 1 << 30
 _DELIMITERS = {",": ",", ";": ";", "tab": "\t"}
@@ -218,24 +221,31 @@ def _separator(text: str, delimiter: str | None) -> str:
     if delimiter not in (None, "auto"):
         return _DELIMITERS[delimiter]
     start = text[: LONGEST_CELL * 2].lstrip("\r\n")
-    counts = {}
-    for separator in _DELIMITERS.values():
-        reader = csv.reader(io.StringIO(start, newline=""), delimiter=separator)
-        try:
-            counts[separator] = len(next(reader, []))
-        except csv.Error:
-            counts[separator] = 0
-    return max(counts, key=lambda separator: counts[separator])
+    return max(_DELIMITERS.values(), key=lambda candidate: _fit(start, candidate))
+
+
+def _fit(start: str, separator: str) -> tuple[bool, int]:
+    """Return how well a delimiter fits the first rows: all of one width, and how wide."""
+    reader = csv.reader(io.StringIO(start, newline=""), delimiter=separator, strict=True)
+    widths: list[int] = []
+    try:
+        widths.extend(len(cells) for cells in islice(reader, 5) if cells)
+    except csv.Error:
+        widths.append(0)  # the delimiter does not fit, or the file breaks here
+    width = widths[0] if widths else 0
+    return width > 1 and set(widths) == {width}, width
 
 
 def _broken_csv(
     name: str, text: str, separator: str, row: int, line: int, error: csv.Error
 ) -> FileUnreadable:
     """Say which row and column a CSV breaks in; `line` is the last physical line read well."""
-    lines = io.StringIO(text, newline="").read().splitlines(keepends=True)
-    heading = next(csv.reader(lines[:1], delimiter=separator), [])
-    begun = next(csv.reader(lines[line : line + 1], delimiter=separator), [])
-    at = len(begun) - 1
+    lines = list(io.StringIO(text, newline=""))
+    heading = next(csv.reader([lines[0][:_SHOWN_OF_LINE]], delimiter=separator), [])
+    begun = lines[min(line, len(lines) - 1)][:_SHOWN_OF_LINE]
+    if (stray := _stray_quote(separator).match(begun)) is not None:
+        begun = stray[0]
+    at = len(next(csv.reader([begun], delimiter=separator), [])) - 1
     column = f", column {heading[at]!r}" if row > 1 and 0 <= at < len(heading) else ""
     where = f"{name}, row {row} (line {line + 1}){column}"
     if "field larger" in str(error):
@@ -252,6 +262,12 @@ def _broken_csv(
         f"{where}: {error}. Expected quoted cells as in RFC 4180: quotes around the whole cell, "
         "quotes inside doubled."
     )
+
+
+def _stray_quote(separator: str) -> re.Pattern[str]:
+    """Match a line up to the first quoted cell that goes on after its closing quote."""
+    cell = rf'(?:"(?:[^"]|"")*+"|[^"{separator}][^{separator}]*+|(?={separator}))'
+    return re.compile(rf'(?:{cell}{separator})*?"(?:[^"]|"")*+"(?![{separator}\r\n]|$)')
 
 
 # --- Excel and Parquet -------------------------------------------------------------------------

@@ -7,19 +7,12 @@ docs/guide/source_map.md.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.definition import LeadDefinition
 from features.errors import SourceMapInvalid, shorten
@@ -46,6 +39,7 @@ Decision = Literal[
 ]
 Encoding = Literal["auto", "utf-8", "utf-8-sig", "cp932"]
 Delimiter = Literal["auto", ",", ";", "tab"]
+_SAMPLE_DAY = date(2026, 11, 22)
 ColumnName = Annotated[str, Field(min_length=1, max_length=300)]
 
 
@@ -59,7 +53,10 @@ class Meaning(_Frozen):
     ``open`` says nothing has been decided yet, ``drop`` leaves the rows out (and counts them).
     """
 
-    event: Decision | Literal["open", "drop"]
+    event: Literal[
+        "accepted", "rejected", "touched", "won", "lost", "recycled", "audit", "retracted",
+        "open", "drop",
+    ]  # fmt: skip
     reason: str | None = None
 
     @model_validator(mode="before")
@@ -182,11 +179,11 @@ class _Table(_Frozen):
     def _formats_read_back(cls, formats: tuple[str, ...] | None) -> tuple[str, ...] | None:
         for form in formats or ():
             try:
-                datetime.strptime(datetime(2026, 11, 22).strftime(form), form)  # noqa: DTZ001, DTZ007
-            except ValueError as error:
-                raise ValueError(
-                    f"{form!r} is not a date format; write one such as '%d-%m-%Y %H:%M'"
-                ) from error
+                read = datetime.strptime(_SAMPLE_DAY.strftime(form), form)  # noqa: DTZ007
+            except ValueError:
+                read = None
+            if read is None or read.date() != _SAMPLE_DAY:
+                raise ValueError(f"{form!r} is not a date format; write one like '%d-%m-%Y %H:%M'")
         return formats
 
 

@@ -6,6 +6,7 @@ import math
 import re
 import unicodedata
 from datetime import datetime
+from decimal import Decimal
 from numbers import Real
 from typing import SupportsFloat
 
@@ -39,7 +40,9 @@ class Unreadable(ValueError):
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_DASHES = str.maketrans(dict.fromkeys("〜∼˜", "~") | dict.fromkeys("−‐‑‒–—―─", "-"))
+_ODD = re.compile("|".join(one.pattern for one in (_INVISIBLE, _CONTROL, _SURROGATE)))
+_TILDE = re.compile("[〜∼˜]")
+_DASH = re.compile("[−‐‑‒–—―─]")
 
 
 def normalise(text: str) -> str:
@@ -63,11 +66,12 @@ def normalise(text: str) -> str:
         raise Unreadable(f"longer than {LONGEST_TEXT} characters")
     if text.isascii():
         return " ".join((text if text.isprintable() else _CONTROL.sub(" ", text)).split())
-    if _SURROGATE.search(text):
-        raise Unreadable("holds half a character (a lone surrogate)")
-    visible = _INVISIBLE.sub("", _CONTROL.sub(" ", text))
-    mapped = unicodedata.normalize("NFKC", visible).translate(_DASHES)
-    return " ".join(mapped.split())
+    if _ODD.search(text):
+        if _SURROGATE.search(text):
+            raise Unreadable("holds half a character (a lone surrogate)")
+        text = _INVISIBLE.sub("", _CONTROL.sub(" ", text))
+    composed = unicodedata.normalize("NFKC", text)
+    return " ".join(_DASH.sub("-", _TILDE.sub("~", composed)).split())
 
 
 def is_blank(value: object) -> bool:
@@ -101,7 +105,7 @@ def read_scalar(value: object, limit: int) -> str | None:
         if value.bit_length() > _LONGEST_INTEGER_BITS:
             raise Unreadable("a number too large to hold")
         return str(value)
-    if isinstance(value, Real):
+    if isinstance(value, Real | Decimal):
         return _number_text(finite(value))
     raise Unreadable(f"a {type(value).__name__} where one text or number was expected")
 
