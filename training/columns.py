@@ -17,7 +17,7 @@ from scipy import sparse
 __all__ = ["Codebook", "CodedInput", "LinearColumns"]
 
 Codes = NDArray[np.int32]
-RARE = 10
+RARE = 20
 """A category code carried by fewer leads gets no column of its own."""
 
 

@@ -6,6 +6,7 @@ choice is fitted again on all training leads.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -18,13 +19,13 @@ from scipy import sparse
 from features.errors import NotEnoughEvidence
 from training.columns import Codebook
 
-__all__ = ["TunedBooster", "booster_columns", "tune_booster"]
+__all__ = ["GRID", "TunedBooster", "booster_columns", "tune_booster"]
 
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
-_GRID: tuple[dict[str, Any], ...] = tuple(
+GRID: tuple[dict[str, Any], ...] = tuple(
     {"num_leaves": leaves, "min_data_in_leaf": least, "feature_fraction": share}
     for leaves, least, share in product((4, 8, 16), (20, 60), (0.5, 0.9))
 )
@@ -95,6 +96,7 @@ def tune_booster(
     objective: str = "binary",
     start: Floats | None = None,
     seed: int = 0,
+    candidates: Sequence[Mapping[str, Any]] = GRID,
 ) -> TunedBooster:
     """Choose and fit a booster.
 
@@ -112,6 +114,8 @@ def tune_booster(
         Initial score of each row, e.g. the logarithm of exposure.
     seed : int
         Same rows and seed, same booster.
+    candidates : sequence of mapping
+        LightGBM parameters to choose from.
 
     Raises
     ------
@@ -134,7 +138,7 @@ def tune_booster(
         )
 
     best_loss, best = np.inf, dict[str, Any]()
-    for sizes in _GRID:
+    for sizes in candidates:
         older = rows(~newest)
         booster = lightgbm.train(
             {**fixed, **sizes},

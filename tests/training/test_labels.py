@@ -310,7 +310,7 @@ def history_with(events: list[tuple[Any, ...]]) -> Any:
     return history_of(ARRIVALS, reasoned)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(EVENTS, st.floats(1, 120))
 def test_nothing_after_the_cut_off_ever_changes_a_label(
     events: list[tuple[Any, ...]], as_of: float
@@ -325,7 +325,7 @@ def test_nothing_after_the_cut_off_ever_changes_a_label(
         np.testing.assert_array_equal(with_future, without)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_the_order_of_rows_in_the_event_file_does_not_matter(
     events: list[tuple[Any, ...]], random: Any
@@ -341,7 +341,7 @@ def test_the_order_of_rows_in_the_event_file_does_not_matter(
         np.testing.assert_array_equal(before, after)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(EVENTS)
 def test_every_lead_gets_one_known_state_and_sane_days(events: list[tuple[Any, ...]]) -> None:
     labels = label_history(history_with(events), DEFINITION, day(120))

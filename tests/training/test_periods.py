@@ -7,18 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features.definition import load_definition
 from tests.training.histories import day, definition_with, history_of
 from training.labels import label_history
 from training.periods import CUTS, days_by_period, period_cuts, person_periods
 
-DEFINITION = load_definition()
+DEFINITION = definition_with(recording_began="2026-01-01", time_zone="UTC")
 
 
 def periods_of(arrivals: dict[str, float], wins: dict[str, float], as_of: float, **choice: Any):
     events = [(lead, at, "won") for lead, at in wins.items()]
-    definition = definition_with(recording_began="2026-01-01", time_zone="UTC")
-    labels = label_history(history_of(arrivals, events), definition, day(as_of))
+    labels = label_history(history_of(arrivals, events), DEFINITION, day(as_of))
     return person_periods(labels, **choice), labels
 
 
@@ -86,7 +84,7 @@ LEADS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(LEADS, st.floats(10, 400))
 def test_exposure_adds_up_to_the_time_under_observation(
     leads: list[tuple[float, float | None]], as_of: float

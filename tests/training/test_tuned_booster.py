@@ -8,7 +8,7 @@ from features.encoder import LeadEncoder
 from features.errors import NotEnoughEvidence
 from tests.training.histories import definition_with, history_of
 from training.metrics import roc_auc
-from training.tuned_booster import booster_columns, tune_booster
+from training.tuned_booster import GRID, booster_columns, tune_booster
 
 
 def rows(n: int = 800) -> tuple[sparse.csr_array, np.ndarray, np.ndarray]:
@@ -40,8 +40,8 @@ def test_columns_are_ranks_of_numbers_and_one_for_each_common_category() -> None
 
 def test_it_learns_and_does_so_the_same_way_each_time() -> None:
     columns, target, newest = rows()
-    first = tune_booster(columns, target, newest)
-    second = tune_booster(columns, target, newest)
+    first = tune_booster(columns, target, newest, candidates=GRID[:3])
+    second = tune_booster(columns, target, newest, candidates=GRID[:3])
     assert first.booster.model_to_string() == second.booster.model_to_string()
     assert first.chosen == second.chosen
     assert set(first.chosen) == {"num_leaves", "min_data_in_leaf", "feature_fraction", "trees"}
@@ -53,7 +53,9 @@ def test_a_start_is_added_to_and_not_learnt_again() -> None:
     columns, target, newest = rows()
     exposure = np.log(np.where(np.arange(len(target)) % 2, 4.0, 0.25))
     counts = np.random.default_rng(1).poisson(0.2 * np.exp(exposure)).astype(float)
-    found = tune_booster(columns, counts, newest, objective="poisson", start=exposure)
+    found = tune_booster(
+        columns, counts, newest, objective="poisson", start=exposure, candidates=GRID[:1]
+    )
     assert found.raw_scores(columns).mean() == pytest.approx(np.log(0.2), abs=0.4)
 
 
