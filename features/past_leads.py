@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from features.encoder import Input, LeadEncoder
     from features.leads import LeadHistory
 
-__all__ = ["fitted_inputs", "value_columns"]
+__all__ = ["acts_by_lead", "fitted_inputs", "value_columns"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -129,7 +129,7 @@ def _fill_behaviour_columns(
     behaviours = encoder.definition.behaviours
     if not behaviours or not len(history.behaviours):
         return
-    acts = _acts_by_lead(history)
+    acts = acts_by_lead(history)
     for k, (lead_id, as_of) in enumerate(
         zip(history.leads["lead_id"].iloc[chosen], arrivals, strict=True)
     ):
@@ -160,7 +160,8 @@ def _spellings(
     return mostly
 
 
-def _acts_by_lead(history: LeadHistory) -> dict[str, list[Act]]:
+def acts_by_lead(history: LeadHistory) -> dict[str, list[Act]]:
+    """Return what each lead did, in the order of the file."""
     table = history.behaviours
     moments = table["at"].to_numpy("datetime64[us]").astype("int64").tolist()
     acts: dict[str, list[Act]] = {}

@@ -102,14 +102,14 @@ async def score(asked: ScoreIn, request: Request, service: ServiceDep) -> JSONBy
 
 @router.post(BATCH_PATH, response_class=JSONBytes)
 async def score_batch(asked: BatchIn, request: Request, service: ServiceDep) -> JSONBytes:
-    """Score up to 1,000 leads; the answers are in the order of the leads."""
+    """Score up to 1,000 leads; `results` are in the order of the leads."""
     language = language_for(service, request, asked.language)
     leads = [lead.asked() for lead in asked.leads]
     answered = await run_in_threadpool(service.scoring().score_many, leads, language)
     predictions = [one.prediction for one in answered if one.prediction is not None]
     recorded = await service.recorder.record(predictions)
     answers = [_with_record(one.body, recorded and one.prediction is not None) for one in answered]
-    return JSONBytes({"n": len(answers), "n_scored": len(predictions), "answers": answers})
+    return JSONBytes({"n": len(answers), "n_scored": len(predictions), "results": answers})
 
 
 def _with_record(body: dict[str, Any], recorded: bool) -> dict[str, Any]:

@@ -70,14 +70,14 @@ def test_single_and_batch_answers_are_bit_equal_to_the_scorer(
     batch = shared_client.post("/v1/score/batch", json={"leads": leads}).json()
 
     assert batch["n"] == batch["n_scored"] == 60
-    for k, answer in enumerate(batch["answers"]):
+    for k, answer in enumerate(batch["results"]):
         expected = scorer.score(lead_input(k))
         assert answer["lead_id"] == f"L{k}"
         assert answer["probability"] == expected.probability
         assert answer["score_exact"] == expected.score
         assert answer["acceptance_probability"] == expected.acceptance
         assert tuple(answer[f"p_{days}"] for days in scorer.horizons) == expected.probabilities
-    assert shared_client.post("/v1/score", json=leads[7]).json() == batch["answers"][7]
+    assert shared_client.post("/v1/score", json=leads[7]).json() == batch["results"][7]
 
 
 def test_a_naive_time_is_in_the_zone_of_the_definition(ask: Ask) -> None:
@@ -182,8 +182,8 @@ def test_a_batch_answers_in_order_even_when_a_lead_cannot_be_scored(
 
     answered = shared_client.post("/v1/score/batch", json={"leads": leads}).json()
 
-    assert [one["lead_id"] for one in answered["answers"]] == ["1", "2", "3"]
-    assert [one["recorded"] for one in answered["answers"]] == [True, False, True]
+    assert [one["lead_id"] for one in answered["results"]] == ["1", "2", "3"]
+    assert [one["recorded"] for one in answered["results"]] == [True, False, True]
     assert (answered["n"], answered["n_scored"]) == (3, 2)
 
 
@@ -229,7 +229,7 @@ def test_the_decision_follows_the_break_even_line_of_the_definition(
     ).json()
 
     seen = set()
-    for answer in answers["answers"]:
+    for answer in answers["results"]:
         assert answer["line"] == line
         is_likely = answer["probability"] >= line
         is_welcome = answer["acceptance_probability"] >= 0.5
