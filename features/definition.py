@@ -22,6 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.errors import DefinitionInvalid, shorten
+from features.strict_yaml import load_yaml
 
 __all__ = [
     "EVER",
@@ -358,12 +359,13 @@ def parse_definition(text: str, name: str = "the definition") -> LeadDefinition:
 
 def _mapping(text: str, name: str) -> Mapping[str, Any]:
     try:
-        loaded = yaml.safe_load(text)
+        loaded = load_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" near line {mark.line + 1}" if mark is not None else ""
+        problem = getattr(error, "problem", None) or "it cannot be parsed"
         raise DefinitionInvalid(
-            f"{name} is not YAML{where}. Check indentation and quotes there."
+            f"{name} is not YAML{where}: {problem}. Check indentation and quotes there."
         ) from error
     if not isinstance(loaded, dict):
         raise DefinitionInvalid(

@@ -146,7 +146,15 @@ def test_all_broken_rules_are_named_at_once():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("a: [", "is not YAML near line"), ("- a", "holds no mapping"), ("", "holds no mapping")],
+    [
+        ("a: [", "is not YAML near line"),
+        ("- a", "holds no mapping"),
+        ("", "holds no mapping"),
+        ("a: 1\nb: 2\na: 3", "near line 3: the key 'a' comes twice"),
+        ("a: 2026-13-45", "a number or date cannot be read: month must be in"),
+        ("[" * 5000, "nested too deeply"),
+    ],
+    ids=range(6),
 )
 def test_what_is_no_yaml_mapping_is_refused(text, message):
     with pytest.raises(DefinitionInvalid, match=message):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from features.source_map import (
     parse_source_map,
 )
 
+ROOT = Path(__file__).parents[2]
 SNAPSHOT = """
 mode: snapshot
 leads:
@@ -175,6 +177,15 @@ def test_all_broken_rules_are_named_at_once():
 def test_a_map_that_does_not_fit_the_definition_is_refused(text, message):
     with pytest.raises(SourceMapInvalid, match=re.escape(message)):
         check_source_map(parse_source_map(text), load_definition())
+
+
+def test_the_maps_of_the_guide_can_be_read():
+    guide = (ROOT / "docs" / "guide" / "source_map.md").read_text("utf-8")
+
+    history, snapshot = map(parse_source_map, re.findall(r"(?s)```yaml\n(.*?)```", guide))
+
+    assert (history.mode, snapshot.mode) == ("history", "snapshot")
+    check_source_map(history, load_definition())
 
 
 def test_reasons_resolve_by_code_and_by_both_names():
