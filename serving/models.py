@@ -44,6 +44,12 @@ class ServingModel:
         Who let it serve, when and why.
     warning : str
         Why a newer approved model is not serving; empty when this is the newest.
+    known : frozenset of str
+        Fields and behaviours that a lead may be scored on.
+    storable : frozenset of str
+        Those of them that may be recorded as they were given: the ones that are not personal.
+    line : float
+        Probability at which a lead is handed off.
     pages : dict
         What the explanation page shows, by language; drawn once for each model.
     """
@@ -53,6 +59,9 @@ class ServingModel:
         self.definition = scorer.definition
         self.approval = approval
         self.warning = warning
+        usable, behaviours = self.definition.usable_fields, self.definition.behaviours
+        self.known = frozenset(usable) | frozenset(behaviours)
+        self.storable = self.known - {name for name, field in usable.items() if field.personal}
         self.line = scorer.definition.economics.break_even
         self.pages: dict[str, Mapping[str, Any]] = {}
         self._texts: dict[tuple[str, Shown, Evidence | None, bool], FactorTexts] = {}

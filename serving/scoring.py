@@ -183,11 +183,9 @@ class ScoreService:
     def _says_anything(self, lead: LeadInput, scored: ScoredLead) -> bool:
         if lead.acts:
             return True
-        definition = self._model.definition
-        known = definition.usable_fields.keys() | definition.behaviours.keys()
         unreadable = set(scored.unreadable)
         return any(
-            name in known and name not in unreadable and not is_blank(raw)
+            name in self._model.known and name not in unreadable and not is_blank(raw)
             for name, raw in lead.fields.items()
         )
 
@@ -299,11 +297,9 @@ class ScoreService:
 
     def _storable(self, fields: Mapping[str, object]) -> dict[str, object]:
         # A personal field stays out; what the model made of it is kept as codes.
-        definition = self._model.definition
         stored: dict[str, object] = {}
         for name, raw in fields.items():
-            field = definition.usable_fields.get(name)
-            if (field is None or field.personal) and name not in definition.behaviours:
+            if name not in self._model.storable:
                 continue
             if isinstance(raw, str):
                 stored[name] = raw[:MOST_STORED]
@@ -317,6 +313,6 @@ def _value_of(shown: Shown) -> str:
         return shown.code
     if shown.kind != "range":
         return shown.kind
-    low = "" if shown.low is None else f"{shown.low:.15g}"
-    high = "" if shown.high is None else f"{shown.high:.15g}"
+    low = "" if shown.low is None else f"{shown.low:.6g}"
+    high = "" if shown.high is None else f"{shown.high:.6g}"
     return f"{low}..{high}"

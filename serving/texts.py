@@ -20,7 +20,7 @@ class Texts:
 
     Examples
     --------
-    >>> load_texts("en")("grade.label")
+    >>> load_texts("en")("lead.grade_label")
     'Grade'
     """
 
@@ -32,7 +32,7 @@ class Texts:
         """Return the text of `key` with `values` filled in; KeyError when there is none."""
         return self._texts[key].format(**values) if values else self._texts[key]
 
-    def keys(self) -> set[str]:
+    def names(self) -> set[str]:
         """Return all keys."""
         return set(self._texts)
 
