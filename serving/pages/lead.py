@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Response
 from features.definition import LeadDefinition
 from features.wording import percent
 from serving.dependencies import LanguageDep, ServiceDep
+from serving.errors import StoreUnavailable
 from serving.pages.lead_charts import (
     Step,
     acceptance_bar,
@@ -36,7 +37,10 @@ def lead_page(
     lead_id: LeadIdInPath, request: Request, service: ServiceDep, language: LanguageDep
 ) -> Response:
     """Show the latest score of a lead with its reasons, and the scores before it."""
-    recorded = service.predictions.of_lead(lead_id, MOST_PAST)
+    try:
+        recorded = service.predictions.of_lead(lead_id, MOST_PAST)
+    except StoreUnavailable as error:
+        return render(request, "store_away.html", language, {"problem": str(error)}, status=503)
     if not recorded:
         return render(request, "lead_unknown.html", language, {"lead_id": lead_id}, status=404)
     model = service.models.model

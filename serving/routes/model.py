@@ -31,7 +31,7 @@ def model(service: ServiceDep) -> JSONBytes:
             "method": scorer.method,
             "curve": scorer.curve,
             "horizons": [days for days in scorer.horizons if days != EVER],
-            "horizon_days": scorer.main_horizon,
+            **({} if scorer.main_horizon == EVER else {"horizon_days": scorer.main_horizon}),
             "line": serving.line,
             "definition_version": serving.definition.version,
             "definition_fingerprint": serving.definition.fingerprint,

@@ -149,6 +149,8 @@ def test_scoring_goes_on_when_the_database_is_gone(
         lead = client.get("/v1/leads/L-1042")
         assert (lead.status_code, lead.json()["error"]) == (503, "store_unavailable")
         assert "does not answer" in client.get("/").text
+        page = client.get("/leads/L-1042?lang=ja")
+        assert (page.status_code, "記録を読み出せません" in page.text) == (503, True)
         database.rmdir()
         (settings.home / "away.db").rename(database)
         client.app.state.service.store.close()  # type: ignore[attr-defined]
