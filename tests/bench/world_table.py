@@ -30,6 +30,7 @@ from training.recipe import Recipe, learn, teach
 from training.soft_labels import soft_labels
 from training.splits import last_span
 from training.student import StudentSettings, fit_student
+from training.teacher import HazardTeacher, Part
 from training.worlds import HORIZONS, World, WorldSettings, make_world
 
 __all__ = ["FORMS", "Line", "judge_world", "main", "summarise", "table_json", "table_text"]
@@ -43,6 +44,10 @@ FORMS = {
     "form_all_pairs": StudentSettings(pairs=None),
 }
 """Other forms of the student on the same soft labels (`--forms`)."""
+
+
+PARTS: dict[str, Part] = {"teacher": "both", "teacher_glm": "glm", "teacher_booster": "booster"}
+"""The teacher and its halves: what worked leads alone say."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +103,9 @@ def judge_world(settings: WorldSettings, *, forms: bool = False) -> Iterator[Lin
     truth = world.test_truth()
     promised = {"student": _all_horizons(served, codes)}
     promised["student_uncalibrated"] = _all_horizons(learned.scorer, codes)
-    if learned.teacher is not None:
-        promised["teacher"] = learned.teacher.probabilities(codes, HORIZONS)
+    if isinstance(learned.teacher, HazardTeacher):
+        for name, part in PARTS.items():
+            promised[name] = learned.teacher.probabilities(codes, HORIZONS, part)
         soft = soft_labels(
             learned.teacher.probabilities(learned.codes, HORIZONS), learned.labels, definition
         )
