@@ -29,6 +29,7 @@ from features.event_tables import (
 from features.lead_table import read_leads
 from features.readers import RawTable, read_table
 from features.source_map import SourceMap, check_source_map
+from features.text import normalise
 
 __all__ = ["LeadHistory", "read_history"]
 
@@ -145,19 +146,24 @@ def _first(*given: tuple[str, ...] | None) -> tuple[str, ...]:
 # --- files -------------------------------------------------------------------------------------
 
 
+def _fits(path: Path, pattern: str | None) -> bool:
+    """Whether a file's name fits; macOS decomposes Japanese names, so both are normalised."""
+    return pattern is not None and fnmatch(normalise(path.name), normalise(pattern))
+
+
 def _read_files(
     paths: Sequence[str | Path], source_map: SourceMap, log: FindingLog
 ) -> tuple[RawTable, list[RawTable], list[RawTable]]:
     files = [Path(path) for path in paths]
     tables = (*source_map.events, *source_map.behaviours)
-    claimed = {path for table in tables for path in files if fnmatch(path.name, str(table.file))}
+    claimed = {path for table in tables for path in files if _fits(path, table.file)}
     problems: list[str] = []
     read: list[RawTable] = []
     for table in (source_map.leads, *tables):
         if table.file is None:
             found, wanted = [path for path in files if path not in claimed], "the leads"
         else:
-            found = [path for path in files if fnmatch(path.name, table.file)]
+            found = [path for path in files if _fits(path, table.file)]
             wanted = repr(table.file)
         if len(found) != 1:
             names = shorten(path.name for path in found or files) or "none"

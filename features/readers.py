@@ -11,6 +11,7 @@ import csv
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
@@ -34,6 +35,11 @@ _SHOWN_OF_LINE = 10_000
 _MOST_COLUMNS = 2_000
 _MOST_UNPACKED_BYTES = 1 << 30
 _DELIMITERS = {",": ",", ";": ";", "tab": "\t"}
+# What a damaged zip or its XML raises; RuntimeError is also "encrypted" and "unknown compression".
+_BROKEN_WORKBOOK = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError,
+    SyntaxError, LookupError, ValueError, TypeError, AttributeError,
+)  # fmt: skip
 _TEXT_SUFFIXES = frozenset((".csv", ".tsv", ".txt"))
 _SIGNATURES = (
     (b"PK\x03\x04", "an Excel workbook (or another zip)", ".xlsx"),
@@ -284,7 +290,7 @@ def _excel_records(name: str, content: bytes) -> Iterator[tuple[int, list[str]]]
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
         rows = list(book.worksheets[0].iter_rows(values_only=True))
         book.close()
-    except (zipfile.BadZipFile, KeyError, IndexError, ValueError, SyntaxError) as error:
+    except _BROKEN_WORKBOOK as error:
         raise FileUnreadable(
             f"{name} is not a readable Excel workbook ({type(error).__name__}). Open it in Excel "
             "and save it as .xlsx or as CSV UTF-8."
@@ -309,17 +315,20 @@ def _parquet_records(name: str, content: bytes) -> Iterator[tuple[int, list[str]
 
     try:
         table = pq.read_table(io.BytesIO(content))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
+        columns = [
+            [] if nested else [cell_text(value) for value in column.to_pylist()]
+            for column in table.columns
+        ]
+    except (pa.ArrowException, OSError, ValueError, LookupError) as error:
         raise FileUnreadable(
             f"{name} is not a readable Parquet file ({type(error).__name__}). Write it again."
         ) from error
-    nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
     if nested:
         raise FileUnreadable(
             f"{name} has columns that are not single values: {shorten(nested)}. "
             "Leave them out, or write them as text."
         )
-    columns = [[cell_text(value) for value in column.to_pylist()] for column in table.columns]
     yield 1, list(table.column_names)
     for row, cells in enumerate(zip(*columns, strict=True), start=2):
         yield row, list(cells)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -346,6 +347,15 @@ def test_a_file_that_no_table_reads_is_pointed_out(tmp_path):
     history = read_export([*write_export(tmp_path), extra])
 
     assert "notes.csv" in next(f.message for f in history.findings if f.code == "file_not_used")
+
+
+def test_a_decomposed_japanese_file_name_fits_its_pattern(tmp_path):
+    paths = write_export(tmp_path)
+    paths[0] = paths[0].rename(tmp_path / unicodedata.normalize("NFD", "リード一覧データ.csv"))
+
+    history = read_export(paths, MAP.replace('"leads*"', '"*リード一覧データ*"'))
+
+    assert len(history.leads) == 4
 
 
 def test_the_lead_file_is_what_no_other_table_claims(tmp_path):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import warnings
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -203,6 +205,30 @@ def test_an_excel_sheet_may_have_blank_rows_and_a_title_row_above(tmp_path):
 
     assert cells.to_numpy().tolist() == [["1", "a"], ["2", ""]]
     assert cells.index.tolist() == [4, 5]
+
+
+@given(
+    suffix=st.sampled_from(["xlsx", "parquet"]),
+    places=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=9),
+)
+def test_a_damaged_workbook_or_parquet_file_is_read_or_refused(tmp_path_factory, suffix, places):
+    columns = {"名前": ["㈱山田", "x"], "n": ["1", "2"]}
+    buffer = io.BytesIO()
+    if suffix == "parquet":
+        pq.write_table(pa.table(columns), buffer)
+    else:
+        book = openpyxl.Workbook()
+        for row in ([*columns], *zip(*columns.values(), strict=True)):
+            book.active.append(row)
+        book.save(buffer)
+    content = bytearray(buffer.getvalue())
+    for place, value in places:
+        content[int(place * len(content))] = value
+    path = tmp_path_factory.getbasetemp() / f"damaged.{suffix}"
+    path.write_bytes(bytes(content))
+
+    with suppress(FileUnreadable), warnings.catch_warnings(action="ignore"):
+        assert read_table(path).name == path.name
 
 
 def test_japanese_in_half_width_kana_is_cp932_when_the_map_says_so(tmp_path):
