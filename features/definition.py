@@ -308,7 +308,8 @@ class LeadDefinition(_Frozen):
                 path=path,
                 before=before.get(path),
                 after=after.get(path),
-                changes_meaning=not _is_wording(path),
+                # Words that come or go belong to a code that comes or goes.
+                changes_meaning=not _is_wording(path) or (path in before) != (path in after),
             )
             for path in sorted(before.keys() | after.keys())
             if before.get(path) != after.get(path)
@@ -379,7 +380,10 @@ def _is_wording(path: str) -> bool:
 
 
 def _meaning(dumped: dict[str, Any]) -> dict[str, Any]:
-    return {path: value for path, value in _leaves(dumped) if not _is_wording(path)}
+    """Return what decides: every leaf but wording, and which category codes there are."""
+    codes = {name: sorted(field["values"]) for name, field in dumped["fields"].items()}
+    leaves = {path: value for path, value in _leaves(dumped) if not _is_wording(path)}
+    return leaves | {"codes": codes}
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -283,3 +283,17 @@ def test_a_definition_cannot_be_changed_in_place():
     with pytest.raises(ValueError, match="frozen"):
         DEFAULT.version = "x"  # type: ignore[misc]
     assert isinstance(DEFAULT, LeadDefinition)
+
+
+def test_a_category_code_more_changes_the_fingerprint_and_another_name_for_it_does_not():
+    definition = load_definition()
+    stored = definition.model_dump(mode="json")
+    stored["fields"]["source"]["values"]["fax"] = {"ja": "FAX", "en": "Fax"}
+    more = type(definition).model_validate(stored)
+    stored["fields"]["source"]["values"]["fax"] = {"ja": "ファクス", "en": "Telefax"}
+    renamed = type(definition).model_validate(stored)
+
+    assert more.fingerprint != definition.fingerprint
+    assert renamed.fingerprint == more.fingerprint
+    assert all(change.changes_meaning for change in definition.diff(more))
+    assert not any(change.changes_meaning for change in more.diff(renamed))
