@@ -195,7 +195,7 @@ def rate_bars(rate: float, overall: float, texts: Texts) -> Markup:
         (texts("lead.rate_this"), rate, "bar total"),
         (texts("lead.rate_all"), overall, "bar faint"),
     )
-    label_width = max(text_width(label, 12) for label, _, _ in rows) + 10
+    label_width = max(text_width(label, 14) for label, _, _ in rows) + 10
     figure = Svg(
         WIDTH, 42, "; ".join(f"{label} {percent(share, language)}" for label, share, _ in rows)
     )

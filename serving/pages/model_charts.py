@@ -110,7 +110,7 @@ def number_chart(
         Share won among all past leads.
     """
     language = texts.language
-    left, gap, right = 46.0, 44.0, 10.0
+    left, gap, right = 46.0, 58.0, 10.0
     top, middle, lower, bottom = 24.0, 130.0, 86.0, 24.0
     height = top + middle + 34 + lower + bottom
     figure = Svg(WIDTH, height, title)
