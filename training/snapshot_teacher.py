@@ -45,7 +45,7 @@ class SnapshotTeacherSettings:
         The boosters of these seeds are averaged.
     """
 
-    shares: Shares = (0.0, 1 / 3, 1 / 3, 1 / 3)
+    shares: Shares = (0.0, 0.2, 0.4, 0.4)
     ridge: float = 10.0
     grouping_trees: int = 150
     listing_trees: int = 120

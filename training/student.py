@@ -60,7 +60,7 @@ class StudentSettings:
     learning_rate: float = 0.1
     l2: float = 1.0
     min_rows: int = 20
-    pairs: int | None = 10
+    pairs: int | None = 20
     scout_trees: int = 200
     starts_linear: bool = True
     ridge: float = 1.0

@@ -34,7 +34,9 @@ Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
 
 SHARES: tuple[Shares, ...] = (
+    (0.0, 0.2, 0.4, 0.4),
     (0.0, 1 / 3, 1 / 3, 1 / 3),
+    (0.0, 0.0, 0.5, 0.5),
     (0.25, 0.25, 0.25, 0.25),
     (0.5, 0.25, 0.0, 0.25),
     (0.25, 0.25, 0.0, 0.5),
@@ -44,7 +46,7 @@ SHARES: tuple[Shares, ...] = (
 """Blends of the teacher's members; the default first."""
 
 FORMS: Mapping[str, StudentSettings] = {
-    "linear start, depth 2, ten pairs": StudentSettings(),
+    "linear start, depth 2, twenty pairs": StudentSettings(),
     "linear start, depth 2, all pairs": StudentSettings(pairs=None),
     "no start, depth 2, all pairs": StudentSettings(pairs=None, starts_linear=False),
 }
