@@ -125,12 +125,11 @@ def remember(path: Path, content: dict[str, Any]) -> None:
 def install() -> None:
     """Make `.venv` what the lock says; takes no time when it is already."""
     wanted = {"lock": digest(LOCK), "project": digest(ROOT / "pyproject.toml")}
-    found = remembered(MARK)
-    if found == wanted and Path(tool("python")).exists():
+    if remembered(MARK) == wanted and Path(tool("python")).exists():
         return
     with one_at_a_time(ROOT / ".venv.lock"):
-        make_venv()
-        if found.get("lock") != wanted["lock"]:
+        make_venv()  # one that no longer works is cleared, its memory with it
+        if remembered(MARK).get("lock") != wanted["lock"]:
             MARK.unlink(missing_ok=True)
             say("Installing the locked packages into .venv (once; minutes, by your connection)")
             pip("install", "--no-deps", "--no-compile", "--require-hashes", "-r", str(LOCK))

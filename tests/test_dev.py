@@ -111,6 +111,24 @@ def test_a_taken_port_is_passed_over_and_a_wished_one_is_refused():
             demo.free_port(port, port)
 
 
+def test_an_environment_whose_python_went_away_is_installed_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    for name in ("VENV", "LOCK", "MARK"):
+        monkeypatch.setattr(dev, name, tmp_path / getattr(dev, name).relative_to(ROOT))
+    (tmp_path / "pyproject.toml").write_text("")
+    dev.LOCK.write_text("")
+    dev.remember(dev.MARK, {"lock": dev.digest(dev.LOCK), "project": "another"})
+    calls: list[tuple[str, ...]] = []  # in the place of pip, which needs a package index
+    monkeypatch.setattr(dev, "pip", lambda *arguments: calls.append(arguments))
+
+    dev.install()
+    dev.install()
+
+    assert ["--require-hashes" in call for call in calls] == [True, False]
+    assert Path(dev.tool("python")).exists()
+    assert dev.remembered(dev.MARK)["lock"] == dev.digest(dev.LOCK)
+
+
 CHILD = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
 
 
