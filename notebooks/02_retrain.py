@@ -29,6 +29,7 @@ import numpy as np
 import pandas as pd
 
 from features.definition import load_definition
+from features.errors import NotEnoughEvidence
 from features.leads import read_history
 from features.source_map import load_source_map
 from training.bootstrap import paired_difference
@@ -42,7 +43,7 @@ from training.splits import origin_at
 from training.worlds import WorldSettings, make_world, write_world
 
 FOLDER = None  # the folder of your files, with source_map.yaml and lead_definition.yaml beside them
-LEADS = 6_000  # of the invented history
+LEADS = 8_000  # of the invented history
 HORIZON = 90  # days at which the models are compared
 
 scratch = Path(tempfile.mkdtemp(prefix="leads-"))
@@ -90,6 +91,8 @@ except ModelNotFound:
 candidate = learn(history, definition, as_of=cut_off).scorer
 print("champion ", champion.model_digest[:12], champion.horizons)
 print("candidate", candidate.model_digest[:12], candidate.horizons)
+if HORIZON not in set(champion.horizons) & set(candidate.horizons):
+    raise NotEnoughEvidence(f"Both models must tell {HORIZON} days; set HORIZON to one they share.")
 
 # %% [markdown]
 # ## Better?

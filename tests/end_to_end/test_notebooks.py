@@ -11,7 +11,7 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 SCRIPTS = sorted(FOLDER.glob("[0-9]*.py"))
-SHORTER = {"LEADS = 6_000": "LEADS = 2_500"}
+SHORTER = {"LEADS = 8_000": "LEADS = 4_500"}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
