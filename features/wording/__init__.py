@@ -140,6 +140,9 @@ def _range_text(definition: LeadDefinition, name: str, shown: Shown, language: s
         if low == high
         else "between"
     )
+    bound = shown.high if low is None else shown.low
+    if language != "ja" and form != "between" and bound == 1:
+        unit = _singular(unit)
     return str(words["range"][form]).format(low=low, high=high, unit=unit)
 
 
@@ -151,6 +154,10 @@ def _unit(definition: LeadDefinition, name: str, language: str) -> str:
     if holder.unit is None:
         return ""
     return holder.unit.ja if language == "ja" else f" {holder.unit.en}"
+
+
+def _singular(unit: str) -> str:
+    return " person" if unit == " people" else unit.removesuffix("s")
 
 
 def _field_name(definition: LeadDefinition, field: str, language: str) -> str:

@@ -83,12 +83,14 @@ def test_without_dates_no_days_are_named(scorer):
         ("employees", Shown("range", low=None, high=9.0), "従業員数:9名以下", "Employees (up to 9 people)"),
         ("employees", Shown("range", low=1000.0), "従業員数:1,000名以上", "Employees (1,000 people or more)"),
         ("employees", Shown("range", low=7.0, high=7.0), "従業員数:7名", "Employees (7 people)"),
+        ("pricing_views_30d", Shown("range", low=1.0), "料金ページ閲覧数(30日):1回以上", "Pricing page views in 30 days (1 time or more)"),
+        ("employees", Shown("range", high=1.0), "従業員数:1名以下", "Employees (up to 1 person)"),
         ("employees", Shown("range"), "従業員数:記載あり", "Employees (given)"),
         ("email.domain", Shown("level", "gmail.com"), "メールアドレスのドメイン:gmail.com", "E-mail domain is gmail.com"),
         ("page_views_30d", Shown("missing"), "ページ閲覧数(30日):記録なし", "Page views in 30 days: none on record"),
         ("message.length", Shown("range", low=8.0, high=8.0), "お問い合わせ内容の文字数:8字", "Message length (8 characters)"),
     ],
-    ids=["missing", "rank", "other", "between", "below", "above", "single", "any", "spelling", "behaviour", "length"],
+    ids=["missing", "rank", "other", "between", "below", "above", "single", "one time", "one person", "any", "spelling", "behaviour", "length"],
 )  # fmt: skip
 def test_a_value_is_put_into_words(scorer, name, shown, ja, en):
     assert short(scorer.encoder, factor(name, shown), "ja") == ja
