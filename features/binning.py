@@ -8,10 +8,14 @@ from typing import TypedDict
 
 import numpy as np
 
-__all__ = ["MAX_BINS", "MIN_LEADS_PER_LEVEL", "Bins", "Levels", "bins_of", "levels_of"]
+__all__ = ["MAX_BINS", "MIN_LEADS_PER_LEVEL", "ONE_IN", "Bins", "Levels", "bins_of", "levels_of"]
 
 MAX_BINS = 64
 MIN_LEADS_PER_LEVEL = 5
+"""Leads a category value needs to keep its own code, in a small history."""
+
+ONE_IN = 1000
+"""In a large one it needs one lead in so many: more leads, more values frequent by chance."""
 
 
 class Bins(TypedDict):

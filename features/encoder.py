@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from features.binning import MAX_BINS, MIN_LEADS_PER_LEVEL
+from features.binning import MAX_BINS, MIN_LEADS_PER_LEVEL, ONE_IN
 from features.definition import LeadDefinition
 from features.errors import ArtefactRefused
 from features.events import Act, behaviour_values
@@ -267,7 +267,7 @@ class LeadEncoder:
         rows: NDArray[np.bool_] | None = None,
         *,
         max_bins: int = MAX_BINS,
-        min_leads: int = MIN_LEADS_PER_LEVEL,
+        min_leads: int | None = None,
     ) -> Self:
         """Learn bins and levels from past leads.
 
@@ -281,14 +281,18 @@ class LeadEncoder:
             The leads to learn from; all by default.
         max_bins : int
             Most bins of a number (missing has its own code beside them), at most 254.
-        min_leads : int
-            Leads a category value needs to keep its own code.
+        min_leads : int, optional
+            Leads a category value needs to keep its own code; by default 5, or one lead in a
+            thousand where that is more.
 
         Raises
         ------
         NotEnoughEvidence
             If there are no leads, or no field says anything.
         """
+        if min_leads is None:
+            n_leads = len(history.leads) if rows is None else int(rows.sum())
+            min_leads = max(MIN_LEADS_PER_LEVEL, n_leads // ONE_IN)
         if not 2 <= max_bins <= 254 or min_leads < 1:
             raise ValueError(
                 f"max_bins must be 2 to 254 and min_leads 1 or more, got {max_bins} and {min_leads}"
