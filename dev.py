@@ -30,7 +30,6 @@ VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
 MARK = VENV / "lead-quality.json"
 OLDEST = (3, 11)
-ALL_CORES = ["-n", "auto", "--dist", "loadfile"]
 STARTED = float(os.environ.setdefault("DEV_STARTED", str(time.time())))  # shared with children
 
 
@@ -248,7 +247,8 @@ def test(options: argparse.Namespace) -> int:
     """Run the tests, a file at a time on each of two cores; arguments go to pytest."""
     install()
     spread = ["--numprocesses", "2", "--dist", "loadfile"] if (os.cpu_count() or 1) > 1 else []
-    return run([tool("python"), "-m", "pytest", *spread, *options.rest])
+    one_each = child_environment(OMP_NUM_THREADS="1")
+    return run([tool("python"), "-m", "pytest", *spread, *options.rest], env=one_each)
 
 
 def bench(options: argparse.Namespace) -> int:

@@ -148,7 +148,8 @@ def test_code_is_short_finished_and_named(path):
     text = path.read_text("utf-8")
     tree = ast.parse(text)
 
-    assert len(text.splitlines()) <= 400, "one file, one idea: split it"
+    longest = 600 if "tests" in path.relative_to(ROOT).parts else 400  # tables of cases are long
+    assert len(text.splitlines()) <= longest, "one file, one idea: split it"
     assert path.stem not in {"utils", "util", "helper", "helpers", "manager", "common", "misc"}
     imported = {
         alias.name.split(".")[0]
@@ -189,11 +190,11 @@ def test_the_changelog_knows_the_current_version():
     assert f"## [{PROJECT['project']['version']}]" in (ROOT / "CHANGELOG.md").read_text("utf-8")
 
 
-def test_decision_records_are_numbered_without_gaps_and_complete():
+def test_decision_records_are_numbered_without_gaps_and_say_what_was_decided():
     records = sorted((ROOT / "docs" / "decisions").glob("*.md"))
 
     assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
     for path in records:
         text = path.read_text("utf-8")
-        parts = ("## Context", "## Decision", "## Consequences", "## Alternatives")
-        assert [part for part in parts if part not in text] == [], path.name
+        assert text.startswith(f"# {int(path.name[:4])}. "), path.name
+        assert "Decision" in text, path.name
