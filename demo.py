@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import json
 import math
 import os
@@ -54,9 +55,11 @@ def learn() -> dict[str, Any]:
     was interrupted, its stores are dropped and it runs again.
     """
     world, kept = HOME / "world", HOME / "state.json"
-    recipe = {"leads": LEADS, "seed": SEED}
+    recipe = {"leads": LEADS, "seed": SEED, "kernel": kernel_digest()}
     state = dev.remembered(kept)
     if state.get("recipe") != recipe:
+        if state:
+            say("The last demo was made by other code; starting anew")
         shutil.rmtree(HOME, ignore_errors=True)
         state = {"recipe": recipe}
     if "example" not in state:
@@ -70,6 +73,15 @@ def learn() -> dict[str, Any]:
         state["version"] = publish(world)
         dev.remember(kept, state)
     return state
+
+
+def kernel_digest() -> str:
+    """Return a digest of the code that models are bound to; after an update the demo is new."""
+    code = hashlib.sha256()
+    for path in sorted((dev.ROOT / "features").rglob("*")):
+        if path.suffix in {".py", ".yaml"}:
+            code.update(path.name.encode() + path.read_bytes())
+    return code.hexdigest()
 
 
 def make_world(world: Path) -> dict[str, Any]:
@@ -187,17 +199,22 @@ def free_port(first: int, last: int) -> int:
     raise Stopped(f"No port from {first} to {last} is free. Name a free one with --port.")
 
 
-def wait_until_ready(address: str, service: subprocess.Popen[Any], patience: float = 120) -> None:
+def wait_until_ready(address: str, service: subprocess.Popen[Any]) -> None:
     """Wait until the service says that it can score."""
-    until = time.monotonic() + patience
-    while time.monotonic() < until and service.poll() is None:
-        with (
-            contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError),
-            DIRECT.open(f"{address}/readyz", timeout=5),
-        ):
+    began = time.monotonic()
+    patience = 120.0
+    while time.monotonic() - began < patience and service.poll() is None:
+        try:
+            DIRECT.open(f"{address}/readyz", timeout=5).close()
             return
-        time.sleep(0.1)
-    last = (HOME / "serve.log").read_text("utf-8", errors="replace").splitlines()[-15:]
+        except urllib.error.HTTPError as refusal:  # it is up, and says what it lacks
+            refusal.close()
+            patience = min(patience, time.monotonic() - began + 15)
+            time.sleep(0.1)
+        except (urllib.error.URLError, ConnectionError, TimeoutError):  # nobody listens yet
+            time.sleep(0.1)
+    log = (HOME / "serve.log").read_text("utf-8", errors="replace").splitlines()
+    last = [line for line in log if " lead_serve.access " not in line][-15:]
     last.append(f"The service did not get ready; its last lines are above. {ANEW}")
     raise Stopped("\n".join(last))
 
