@@ -110,9 +110,9 @@ def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
         "# Results on real data",
         "",
-        "Written by `python3 dev.py results --data DIR --markdown`. The data sets are no part of the",
-        "project. `student` is what is served; all models learnt from the same rows and were asked",
-        "about the same later ones. Every choice was made inside the training rows.",
+        "Written by `python3 dev.py results --data DIR --markdown`. The data sets are no part of",
+        "the project. `student` is what is served; all models learnt from the same rows and were",
+        "asked about the same later ones. Every choice was made inside the training rows.",
         "",
         f"| {head.replace('|', ' | ')} |",
         f"|{' --- |' * (head.count('|') + 1)}",
