@@ -147,10 +147,10 @@ def publish(world: Path) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Return the children's environment; the caller's own LEAD_ settings stay out of the demo."""
-    inherited = dev.child_environment(MLFLOW_DISABLE_TELEMETRY="true")
-    kept = {name: value for name, value in inherited.items() if not name.startswith("LEAD_")}
-    return {**kept, "LEAD_HOME": str(HOME)}
+    """Return the children's environment; the caller's own settings stay out of the demo."""
+    inherited = dev.child_environment()
+    kept = {k: v for k, v in inherited.items() if not k.startswith(("LEAD_", "MLFLOW_"))}
+    return {**kept, "LEAD_HOME": str(HOME), "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def call(name: str, *arguments: str) -> str:

@@ -44,6 +44,8 @@ TEACHER = "teacher"
 """For leads that sales has accepted."""
 TEST_SHARE = 0.25
 SPAN_SHARE = 0.2
+FOLLOW_SHARE = 0.75
+"""Of the main horizon, for the youngest judged lead: half or more are then followed all of it."""
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -288,9 +290,9 @@ def judge_snapshot(
 def _backtest_history(
     history: LeadHistory, definition: LeadDefinition, as_of: datetime, recipe: Recipe, tell: Tell
 ) -> Backtest:
-    main = definition.main_horizon
-    newest = last_span(history, as_of, share=SPAN_SHARE, follow_days=main / 2)
-    test_days = (as_of - timedelta(days=main / 2) - newest.cut_off) / timedelta(days=1)
+    follow_days = FOLLOW_SHARE * definition.main_horizon
+    newest = last_span(history, as_of, share=SPAN_SHARE, follow_days=follow_days)
+    test_days = (as_of - timedelta(days=follow_days) - newest.cut_off) / timedelta(days=1)
     # The judged model takes its own calibration from a fold before it: never from the test.
     shift = _shift_before(history, definition, newest.cut_off, recipe, tell)
     judged = judge_origin(
@@ -322,7 +324,9 @@ def _shift_before(
     """Return the calibration that could be known at `as_of`: an older teacher on newer leads."""
     tell("Measuring the calibration on an older fold")
     try:
-        older = last_span(history, as_of, share=SPAN_SHARE, follow_days=definition.main_horizon / 2)
+        older = last_span(
+            history, as_of, share=SPAN_SHARE, follow_days=FOLLOW_SHARE * definition.main_horizon
+        )
         taught = teach(history, definition, older.cut_off, recipe=recipe)
     except NotEnoughEvidence:
         return 0.0

@@ -178,7 +178,9 @@ def _store(settings: TrainSettings) -> Iterator[MlflowClient]:
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     logging.getLogger("alembic").setLevel(logging.ERROR)
-    before = mlflow.get_tracking_uri()
+    # MLflow keeps its store in a global and in the environment, where the next settings would
+    # read it as the user's own; both are left as they were.
+    before = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(settings.tracking_address)
     try:
         yield mlflow.MlflowClient()

@@ -50,5 +50,7 @@ def describe_settings() -> str:
     lines = []
     for name, known in TrainSettings.model_fields.items():
         variable = "MLFLOW_RUN_ID" if name == "run_id" else f"LEAD_{name.upper()}"
-        lines.append(f"{variable}: {known.description} (default: {known.default or 'empty'})")
+        lines.append(
+            f"{variable}: {known.description} (default: {'empty' if known.default == '' else known.default})"
+        )
     return "Settings from the environment:\n\n" + "\n\n".join(lines)

@@ -1,4 +1,5 @@
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,8 +32,10 @@ def registered(settings, trained):
 
 @pytest.fixture(scope="module")
 def client(settings, registered):
+    own = os.environ.get("MLFLOW_TRACKING_URI")
     mlflow.set_tracking_uri(settings.tracking_address)
-    return mlflow.MlflowClient()
+    yield mlflow.MlflowClient()
+    mlflow.set_tracking_uri(own)
 
 
 def test_the_run_holds_parameters_metrics_definition_report_and_tables(client, registered, trained):
@@ -104,11 +107,13 @@ def test_a_version_that_is_not_there_is_named(settings, registered):
         promote(settings, "no-such-model", "1")
 
 
-def test_mlflow_is_left_as_it_was(settings, registered):
-    mlflow.set_tracking_uri("sqlite:///elsewhere.db")
+@pytest.mark.parametrize("before", ["sqlite:///elsewhere.db", None])
+def test_mlflow_is_left_as_it_was(settings, registered, before):
+    own = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(before)
 
-    with pytest.raises(ModelNotFound):
+    with pytest.raises(ModelNotFound, match="no version 77"):
         promote(settings, NAME, "77")
 
-    assert mlflow.get_tracking_uri() == "sqlite:///elsewhere.db"
-    mlflow.set_tracking_uri(settings.tracking_address)
+    assert os.environ.get("MLFLOW_TRACKING_URI") == before
+    mlflow.set_tracking_uri(own)
