@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["MAX_BINS", "MIN_LEADS_PER_LEVEL", "ONE_IN", "Bins", "Levels", "bins_of", "levels_of"]
 
@@ -34,11 +35,15 @@ class Levels(TypedDict):
     shown: tuple[str, ...]
 
 
-def bins_of(values: Sequence[float | str | None], max_bins: int = MAX_BINS) -> Bins:
+def bins_of(
+    values: Sequence[float | str | None],
+    max_bins: int = MAX_BINS,
+    min_leads: int = MIN_LEADS_PER_LEVEL,
+) -> Bins:
     """Cut a number into bins of about equal numbers of leads.
 
-    A number with few distinct values gets a bin for each. Edges lie half-way between neighbouring
-    observed values, so that a value seen in training is never on an edge.
+    A number with few distinct values gets a bin for each that has enough leads. Edges lie half-way
+    between neighbouring observed values, so that a value seen in training is never on an edge.
 
     Parameters
     ----------
@@ -46,10 +51,12 @@ def bins_of(values: Sequence[float | str | None], max_bins: int = MAX_BINS) -> B
         One per lead; None is missing and takes no part.
     max_bins : int
         Most bins, missing not counted.
+    min_leads : int
+        Leads a bin needs; a smaller one is joined to the next.
 
     Examples
     --------
-    >>> bins = bins_of([1.0, 1.0, 2.0, None, 4.0])
+    >>> bins = bins_of([1.0, 1.0, 2.0, None, 4.0], min_leads=1)
     >>> bins["edges"], bins["centres"]
     ((1.5, 3.0), (1.0, 2.0, 4.0))
     """
@@ -64,6 +71,7 @@ def bins_of(values: Sequence[float | str | None], max_bins: int = MAX_BINS) -> B
         ends = np.cumsum(counts)
         wanted = len(seen) * np.arange(1, max_bins) / max_bins
         last_of_bin = np.unique(np.searchsorted(ends, wanted).clip(max=len(distinct) - 2))
+    last_of_bin = _full_bins(last_of_bin, np.cumsum(counts), min_leads)
     below, above = distinct[last_of_bin], distinct[last_of_bin + 1]
     middles = below + (above - below) / 2
     edges = np.where((middles > below) & (middles < above), middles, below)
@@ -78,6 +86,19 @@ def bins_of(values: Sequence[float | str | None], max_bins: int = MAX_BINS) -> B
         "lows": tuple(seen[starts].tolist()),
         "highs": tuple(seen[stops - 1].tolist()),
     }
+
+
+def _full_bins(
+    last_of_bin: NDArray[np.intp], ends: NDArray[np.intp], min_leads: int
+) -> NDArray[np.intp]:
+    """Keep the cuts that leave enough leads on both sides, from the lowest on."""
+    kept: list[int] = []
+    done = 0
+    for cut in last_of_bin.tolist():
+        if ends[cut] - done >= min_leads and ends[-1] - ends[cut] >= min_leads:
+            kept.append(cut)
+            done = int(ends[cut])
+    return np.array(kept, dtype=np.intp)
 
 
 def levels_of(

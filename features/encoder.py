@@ -26,6 +26,7 @@ from features.inputs import (
     ARRIVAL,
     PARSERS_VERSION,
     Derivation,
+    Habits,
     Value,
     derivations_of,
     synonyms_of,
@@ -147,6 +148,8 @@ class LeadEncoder:
         Types, time zone and category names of the fields.
     inputs : sequence of Input
         In the order of the codes.
+    habits : Habits, optional
+        How the leads it learnt from were written; by default nothing special.
 
     Attributes
     ----------
@@ -156,10 +159,15 @@ class LeadEncoder:
         Where each field's or behaviour's inputs stand; empty where they never varied.
     """
 
-    def __init__(self, definition: LeadDefinition, inputs: Sequence[Input]) -> None:
+    def __init__(
+        self,
+        definition: LeadDefinition,
+        inputs: Sequence[Input],
+        habits: Habits | None = None,
+    ) -> None:
         self.definition = definition
         self.inputs = tuple(inputs)
-        self._zone = definition.zone
+        self.habits = habits or Habits(definition.zone)
         self.readers = _readers(definition)
         known = {name for name, _ in self.readers} | set(definition.behaviours)
         self.positions: dict[str, list[int]] = {name: [] for name in known}
@@ -199,7 +207,7 @@ class LeadEncoder:
             raw = lead.fields.get(name)
             if raw is None and name == ARRIVAL:
                 raw = lead.as_of
-            if raw is None:
+            if raw is None or self.habits.is_blank(raw):
                 continue
             try:
                 for position, derivation in zip(positions, derived, strict=True):
@@ -228,7 +236,7 @@ class LeadEncoder:
 
     def read(self, name: str, derivation: Derivation, raw: object) -> Value:
         """Return one derived value of a field; Unreadable where there is no reading it."""
-        value = derivation.read(raw, self._zone)
+        value = derivation.read(raw, self.habits)
         if isinstance(value, str) and not derivation.suffix:
             return self._synonyms.get(name, {}).get(value, value)
         return value
@@ -297,8 +305,9 @@ class LeadEncoder:
             raise ValueError(
                 f"max_bins must be 2 to 254 and min_leads 1 or more, got {max_bins} and {min_leads}"
             )
-        blank = cls(definition, _blank_inputs(definition))
-        return cls(definition, fitted_inputs(blank, history, rows, max_bins, min_leads))
+        habits = Habits(definition.zone, history.blanks, history.date_formats)
+        blank = cls(definition, _blank_inputs(definition), habits)
+        return cls(definition, fitted_inputs(blank, history, rows, max_bins, min_leads), habits)
 
     # -- storing -------------------------------------------------------------------------------
 
@@ -306,6 +315,8 @@ class LeadEncoder:
         """Return plain JSON content."""
         return {
             "parsers": PARSERS_VERSION,
+            "blanks": list(self.habits.blanks),
+            "date_formats": list(self.habits.date_formats),
             "inputs": [
                 {
                     "name": given.name,
@@ -339,11 +350,16 @@ class LeadEncoder:
                     f"{PARSERS_VERSION}. Train again, or run the program version it was made with."
                 )
             inputs = [_stored_input(given) for given in stored["inputs"]]
+            habits = Habits(
+                definition.zone,
+                tuple(str(blank) for blank in stored["blanks"]),
+                tuple(str(form) for form in stored["date_formats"]),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtefactRefused(
                 f"The encoder cannot be read ({type(error).__name__}). Publish the model again."
             ) from error
-        return cls(definition, inputs)
+        return cls(definition, inputs, habits)
 
 
 def _readers(definition: LeadDefinition) -> list[tuple[str, tuple[Derivation, ...]]]:

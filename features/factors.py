@@ -167,6 +167,8 @@ def _evidence(
     if band is None or band["n"] < MIN_CASES or band["rate"] is None:
         return None, True
     overall = reference["overall"]
+    if band["n"] >= overall["n"]:
+        return None, False
     if (band["rate"] > overall["rate"]) != (logit > 0):
         return None, False
     return Evidence(

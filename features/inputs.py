@@ -8,14 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Literal
 from zoneinfo import ZoneInfo
 
 from features import text, titles
 from features.definition import LeadField, Names
 
-__all__ = ["ARRIVAL", "PARSERS_VERSION", "Derivation", "Value", "derivations_of", "synonyms_of"]
+__all__ = [
+    "ARRIVAL",
+    "PARSERS_VERSION",
+    "Derivation",
+    "Habits",
+    "Value",
+    "derivations_of",
+    "synonyms_of",
+]
 
 PARSERS_VERSION = 1
 """Raised when a parser reads a value differently than before; a model keeps its own number."""
@@ -25,6 +34,40 @@ ARRIVAL = "arrived_at"
 
 Value = float | str | None
 Kind = Literal["number", "category"]
+_INSTANT = timedelta(microseconds=1)
+_LONGEST_BLANK = 1000
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How a company writes; part of the model, so that leads are read later as they were learnt.
+
+    Attributes
+    ----------
+    zone : ZoneInfo
+        What a time without offset is meant in.
+    blanks : tuple of str
+        What stands for nothing, e.g. ``Select``.
+    date_formats : tuple of str
+        As of `datetime.strptime`, tried before the general forms.
+    """
+
+    zone: ZoneInfo
+    blanks: tuple[str, ...] = ()
+    date_formats: tuple[str, ...] = ()
+
+    @cached_property
+    def _blank_keys(self) -> frozenset[str | None]:
+        return frozenset(text.category_key(blank) for blank in self.blanks)
+
+    def is_blank(self, raw: object) -> bool:
+        """Return whether a value is one of the company's ways to write nothing."""
+        if not self.blanks or not isinstance(raw, str) or len(raw) > _LONGEST_BLANK:
+            return False
+        try:
+            return text.category_key(raw) in self._blank_keys
+        except text.Unreadable:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +81,27 @@ class Derivation:
     kind : {"number", "category"}
         How the encoder treats it.
     read : callable
-        From a raw value and the definition's time zone to a number, a category or None.
+        From a raw value and a company's habits to a number, a category or None.
     """
 
     suffix: str
     kind: Kind
-    read: Callable[[object, ZoneInfo], Value]
+    read: Callable[[object, Habits], Value]
 
 
-def _boolean(raw: object, _: ZoneInfo) -> Value:
+def _boolean(raw: object, _: Habits) -> Value:
     answer = text.parse_boolean(raw)
     return None if answer is None else "yes" if answer else "no"
 
 
-def _local(raw: object, zone: ZoneInfo) -> datetime | None:
-    moment = text.parse_time(raw, zone)
-    return None if moment is None else moment.astimezone(zone)
+def _local(raw: object, habits: Habits) -> datetime | None:
+    moment = text.parse_time(raw, habits.zone, habits.date_formats)
+    # By way of UTC, so that a time that a clock change skipped is read as the one after it.
+    return None if moment is None else moment.astimezone(UTC).astimezone(habits.zone)
 
 
-def _weekday(raw: object, zone: ZoneInfo) -> Value:
-    moment = _local(raw, zone)
+def _weekday(raw: object, habits: Habits) -> Value:
+    moment = _local(raw, habits)
     return (
         None
         if moment is None
@@ -65,9 +109,13 @@ def _weekday(raw: object, zone: ZoneInfo) -> Value:
     )
 
 
-def _hour(raw: object, zone: ZoneInfo) -> Value:
-    moment = _local(raw, zone)
-    return None if moment is None else float(moment.hour)
+def _hour(raw: object, habits: Habits) -> Value:
+    """Return the hour of the day; missing for a date without a time, which reads as its start."""
+    moment = _local(raw, habits)
+    if moment is None:
+        return None
+    just_before = (moment.astimezone(UTC) - _INSTANT).astimezone(habits.zone)
+    return float(moment.hour) if just_before.date() == moment.date() else None
 
 
 _DERIVATIONS: Mapping[str, tuple[Derivation, ...]] = {

@@ -58,6 +58,8 @@ class LeadHistory:
         ``lead_id, at, kind, amount``, sorted by time.
     findings : tuple of Finding
         Warnings.
+    blanks, date_formats : tuple of str
+        How the leads table writes "nothing" and times; a model reads later leads in the same way.
     """
 
     mode: Literal["history", "snapshot"]
@@ -67,6 +69,8 @@ class LeadHistory:
     events: pd.DataFrame
     behaviours: pd.DataFrame
     findings: tuple[Finding, ...]
+    blanks: tuple[str, ...] = ()
+    date_formats: tuple[str, ...] = ()
 
 
 def read_history(
@@ -136,6 +140,8 @@ def read_history(
         events=all_events,
         behaviours=_joined(behaviours, BEHAVIOUR_COLUMNS),
         findings=findings,
+        blanks=_first(source_map.leads.blanks),
+        date_formats=_first(source_map.leads.date_formats),
     )
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from features.binning import bins_of, levels_of
+from features.binning import MIN_LEADS_PER_LEVEL, bins_of, levels_of
 from features.errors import NotEnoughEvidence
 from features.events import Act, behaviour_values
 from features.inputs import ARRIVAL, Derivation, Value
@@ -51,7 +51,7 @@ def fitted_inputs(
     columns = value_columns(blank, history, rows)
     written = _spellings(blank.definition, history, rows)
     fitted = [
-        replace(given, **bins_of(values, max_bins))
+        replace(given, **bins_of(values, max_bins, min(min_leads, MIN_LEADS_PER_LEVEL)))
         if given.kind == "number"
         else replace(given, **levels_of(values, min_leads, written.get(given.name, {})))
         for given, values in zip(blank.inputs, columns, strict=True)
@@ -109,6 +109,8 @@ def _column_reader(
     seen: dict[object, tuple[Value, ...]] = {}
 
     def read(raw: object) -> tuple[Value, ...]:
+        if raw not in seen and encoder.habits.is_blank(raw):
+            seen[raw] = nothing
         if raw not in seen:
             try:
                 seen[raw] = tuple(encoder.read(name, derivation, raw) for derivation in derived)

@@ -61,6 +61,8 @@ def small_history(n: int = 400) -> Any:
         ),
         fields=pd.DataFrame([raw_lead(k) for k in range(n)], dtype=object),
         behaviours=table,
+        blanks=(),
+        date_formats=(),
     )
 
 

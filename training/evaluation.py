@@ -282,6 +282,8 @@ def judge_snapshot(
     baselines = snapshot_baselines(history, definition, labels, train, seed=chosen.seed)
     told = test & labels.worked
     promised = {STUDENT: learned.scorer.probabilities(learned.codes[told])}
+    if learned.teacher is not None and (learned.labels.state == "rejected").any():
+        promised[TEACHER] = learned.teacher_probabilities()[told]
     promised |= {name: baselines[name][told][:, None] for name in BASELINES}
     outcome = labels.outcome[told][:, None]
     return Judged((EVER,), promised, outcome, np.ones_like(outcome), learned)

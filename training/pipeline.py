@@ -54,7 +54,11 @@ class TrainedModel:
 
     def summary(self) -> dict[str, Any]:
         """Return the parameters and the figures of the backtest, as JSON content."""
-        return {**self.parameters(), "evaluation": self.scorer.evaluation}
+        return {
+            **self.parameters(),
+            "warnings": self.warnings(),
+            "evaluation": self.scorer.evaluation,
+        }
 
     def in_words(self, registered: Registered) -> str:
         """Say what was made and how it did, in a few lines."""
@@ -76,8 +80,30 @@ class TrainedModel:
                 )
         if self.backtest.note:
             lines.append(f"Not judged: {self.backtest.note}")
-        lines.append(f"Propose it with: lead-train promote {registered.version}")
+        lines += self.warnings()
+        lines.append(
+            f"Propose it with: lead-train promote {registered.version} --name {registered.name}"
+        )
         return "\n".join(lines)
+
+    def warnings(self) -> list[str]:
+        """Say where the judged model did worse than a plain base rate, and for whom it speaks."""
+        main = self.scorer.main_horizon
+        own, plain = self.backtest.row("student", main), self.backtest.row("base_rate", main)
+        if own is None or plain is None or own.evaluation.log_loss < plain.evaluation.log_loss:
+            return []
+        found = (
+            "Warning: on the newest leads that sales worked, the plain base rate did better than "
+            f"this model (log loss {plain.evaluation.log_loss:.4f} against "
+            f"{own.evaluation.log_loss:.4f})."
+        )
+        teacher = self.backtest.row("teacher", main)
+        if teacher is not None and teacher.evaluation.log_loss < plain.evaluation.log_loss:
+            found += (
+                " Its teacher, which speaks of worked leads only, did better than both: the "
+                "difference is what the reasons of rejected leads are taken to mean."
+            )
+        return [found]
 
     @property
     def booster(self) -> str | None:

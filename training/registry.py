@@ -181,11 +181,29 @@ def _store(settings: TrainSettings) -> Iterator[MlflowClient]:
     # MLflow keeps its store in a global and in the environment, where the next settings would
     # read it as the user's own; both are left as they were.
     before = os.environ.get("MLFLOW_TRACKING_URI")
+    _make_embedded_store(settings.tracking_address)
     mlflow.set_tracking_uri(settings.tracking_address)
     try:
         yield mlflow.MlflowClient()
     finally:
         mlflow.set_tracking_uri(before)
+
+
+def _make_embedded_store(address: str) -> None:
+    """Make a SQLite store that is not there yet: whole, or not at all when interrupted.
+
+    MLflow makes its tables one by one; half of them would stop every later run.
+    """
+    import mlflow
+
+    path = Path(address.removeprefix("sqlite:///"))
+    if not address.startswith("sqlite:///") or path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=path.parent) as scratch:
+        draft = Path(scratch) / path.name
+        mlflow.MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
+        draft.replace(path)
 
 
 def _run(client: MlflowClient, settings: TrainSettings) -> ActiveRun:

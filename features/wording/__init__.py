@@ -35,7 +35,7 @@ LANGUAGES = ("ja", "en")
 def sentence(encoder: LeadEncoder, factor: Factor, language: str) -> str:
     """Return one factor as a sentence, with its evidence where there is any.
 
-    *Source is Webinar: 18 % won within 180 days (all leads 9 %, 412 leads)*.
+    *Source is Webinar: 18 % won within 180 days (all worked leads 9 %, 412 such leads)*.
     """
     forms = _words(language)["sentence"]
     what = short(encoder, factor, language)

@@ -1,6 +1,7 @@
 import json
 import math
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from features.definition import load_definition, parse_definition
 from features.encoder import MISSING, OTHER, Input, LeadEncoder, LeadInput
 from features.errors import ArtefactRefused, NotEnoughEvidence
 from features.events import Act, behaviour_values
+from features.inputs import Habits, derivations_of
 from tests.builders import acts_of, lead_input, raw_lead, small_encoder, small_history
 
 NOW = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -121,9 +123,13 @@ def small_encoder_cached() -> LeadEncoder:
     return _cache[0]
 
 
-@given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=300), st.integers(2, 20))
-def test_bins_are_ordered_and_hold_every_value_between_their_ends(values, max_bins):
-    bins = bins_of(values, max_bins)
+@given(
+    st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=300), st.integers(2, 20), st.integers(1, 9)
+)
+def test_bins_are_ordered_hold_enough_leads_and_every_value_between_their_ends(
+    values, max_bins, min_leads
+):
+    bins = bins_of(values, max_bins, min_leads)
     number = Input("x", "x", "fit", "number", **bins)
 
     assert len(bins["centres"]) == len(bins["edges"]) + 1 <= max_bins
@@ -131,6 +137,8 @@ def test_bins_are_ordered_and_hold_every_value_between_their_ends(values, max_bi
     for value in values:
         position = number.code(value) - 1
         assert bins["lows"][position] <= value <= bins["highs"][position]
+    held = [sum(number.code(value) == code for value in values) for code in range(1, number.size)]
+    assert len(held) == 1 or min(held) >= min_leads
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=200))
@@ -262,3 +270,45 @@ def test_a_lead_that_did_nothing_has_no_last_time():
     assert values["days_since_page_view"] is None
     assert values["page_views_30d"] == 0.0
     assert acts_of(0) == []
+
+
+# -- as a company writes -----------------------------------------------------------------------
+
+
+def test_blanks_and_date_formats_of_the_source_map_hold_when_serving():
+    history = small_history()
+    history.blanks, history.date_formats = ("Select", "#VALUE!"), ("%d-%m-%Y %H:%M",)
+    learned = LeadEncoder.fit(history, load_definition(), min_leads=5)
+    encoder = LeadEncoder.from_dict(json.loads(json.dumps(learned.to_dict())), load_definition())
+
+    spoken = encoder.encode(
+        LeadInput({"source": " select", "arrived_at": "14-11-2025 10:05"}, None, NOW)
+    )
+    plain = encoder.encode(LeadInput({"arrived_at": "2025-11-14T10:05:00+09:00"}, None, NOW))
+
+    assert spoken.codes == plain.codes
+    assert spoken.unreadable == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "hour"),
+    [("2026-01-05", None), ("2026年1月5日", None), ("2026-01-05T00:00:00+09:00", None),
+     ("2026-01-05T00:01:00+09:00", 0.0), ("2026-01-05 13:30", 13.0)],
+    ids=str,
+)  # fmt: skip
+def test_a_date_without_a_time_has_no_hour(written, hour):
+    encoder = small_encoder_cached()
+    position = [given.name for given in encoder.inputs].index("arrived_at.hour")
+
+    values = encoder.encode(LeadInput({"arrived_at": written}, None, NOW)).values
+
+    assert values[position] == hour
+
+
+def test_a_midnight_that_a_clock_change_skipped_has_no_hour_either():
+    brazil = Habits(ZoneInfo("America/Sao_Paulo"))
+    weekday, hour = derivations_of(load_definition().fields["arrived_at"])
+
+    for written in ("2017-10-15", "2017-10-15T01:00:00-02:00"):
+        assert hour.read(written, brazil) is None
+        assert weekday.read(written, brazil) == "sun"

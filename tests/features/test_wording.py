@@ -59,17 +59,19 @@ def test_a_factor_with_evidence_reads_as_in_the_design(scorer):
     found = factor("source", Shown("level", "webinar"), Evidence(0.18, 0.09, 412, 180))
 
     assert sentence(scorer.encoder, found, "ja") == (
-        "流入元:ウェビナー ― 180日以内の受注率18%(全体9.0%、412件)"
+        "流入元:ウェビナー ― 180日以内の受注率18%(対応リード全体9.0%、該当412件)"
     )
     assert sentence(scorer.encoder, found, "en") == (
-        "Source is Webinar: 18 % won within 180 days (all leads 9.0 %, 412 leads)"
+        "Source is Webinar: 18 % won within 180 days (all worked leads 9.0 %, 412 such leads)"
     )
 
 
 def test_without_dates_no_days_are_named(scorer):
     found = factor("source", Shown("level", "webinar"), Evidence(0.18, 0.09, 1412, EVER))
 
-    assert sentence(scorer.encoder, found, "ja").endswith("受注率18%(全体9.0%、1,412件)")
+    assert sentence(scorer.encoder, found, "ja").endswith(
+        "受注率18%(対応リード全体9.0%、該当1,412件)"
+    )
     assert "within" not in sentence(scorer.encoder, found, "en")
 
 

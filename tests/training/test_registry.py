@@ -117,3 +117,23 @@ def test_mlflow_is_left_as_it_was(settings, registered, before):
 
     assert os.environ.get("MLFLOW_TRACKING_URI") == before
     mlflow.set_tracking_uri(own)
+
+
+def test_an_interrupted_first_use_leaves_no_half_made_store(trained, tmp_path, monkeypatch):
+    settings = TrainSettings(home=tmp_path / "home", tracking_uri="")
+    own = os.environ.get("MLFLOW_TRACKING_URI")
+    made = mlflow.MlflowClient.search_experiments
+
+    def interrupted(*arguments, **named):
+        made(*arguments, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(mlflow.MlflowClient, "search_experiments", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            load_version(settings, NAME)
+    assert list(settings.home.iterdir()) == []
+
+    with pytest.raises(ModelNotFound, match="no champion"):
+        load_version(settings, NAME)
+    assert os.environ.get("MLFLOW_TRACKING_URI") == own
