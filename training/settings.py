@@ -17,14 +17,19 @@ class TrainSettings(BaseSettings):
         env_prefix="LEAD_", frozen=True, extra="forbid", populate_by_name=True
     )
 
-    home: Path = Field(default=Path(".leads"), description="folder of stores and models")
+    home: Path = Field(
+        default=Path(".leads"), description="folder of database, approved models and MLflow store"
+    )
     tracking_uri: str = Field(
         default="",
         validation_alias=AliasChoices("LEAD_TRACKING_URI", "MLFLOW_TRACKING_URI"),
-        description="MLflow store; empty: SQLite file mlflow.db under LEAD_HOME",
+        description="MLflow store of the models, else MLFLOW_TRACKING_URI; "
+        "empty: SQLite file mlflow.db under LEAD_HOME",
     )
     run_id: str = Field(
-        default="", validation_alias="MLFLOW_RUN_ID", description="the run that `mlflow run` opened"
+        default="",
+        validation_alias="MLFLOW_RUN_ID",
+        description="the run to log into, set by `mlflow run`",
     )
     model_name: str = Field(
         default="lead-quality", min_length=1, max_length=200, description="registered model"
@@ -32,7 +37,11 @@ class TrainSettings(BaseSettings):
     experiment: str = Field(
         default="lead-quality", min_length=1, max_length=200, description="MLflow experiment"
     )
-    seed: int = Field(default=0, ge=0, description="seed of everything random in training")
+    seed: int = Field(
+        default=0,
+        ge=0,
+        description="seed of everything random in training; same files and seed, same model",
+    )
 
     @property
     def tracking_address(self) -> str:
@@ -50,7 +59,6 @@ def describe_settings() -> str:
     lines = []
     for name, known in TrainSettings.model_fields.items():
         variable = "MLFLOW_RUN_ID" if name == "run_id" else f"LEAD_{name.upper()}"
-        lines.append(
-            f"{variable}: {known.description} (default: {'empty' if known.default == '' else known.default})"
-        )
+        default = "empty" if known.default == "" else known.default
+        lines.append(f"{variable}: {known.description} (default: {default})")
     return "Settings from the environment:\n\n" + "\n\n".join(lines)

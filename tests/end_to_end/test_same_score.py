@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
 from features.definition import load_definition
-from features.encoder import LeadInput
+from features.encoder import LeadEncoder, LeadInput
 from features.leads import LeadHistory, read_history
 from features.past_leads import acts_by_lead
 from features.scorer import LeadScorer
@@ -109,3 +110,29 @@ def test_a_thousand_real_leads(name, files, real_data, tmp_path, quick_recipe):
     history = read_example(name, [real_data / file for file in files])
 
     check(history, EXAMPLES / f"{name}.definition.yaml", tmp_path, quick_recipe)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "delimiter", "number"),
+    [
+        ("ficzon/high_potential", "ficzon/sales_leads_masked.csv", ";", None),
+        ("xeducation/form", "xeducation/Leads.csv", ",", "Lead Number"),
+    ],
+    ids=["ficzon", "xeducation"],
+)
+def test_the_raw_cells_of_an_export_are_read_as_in_training(
+    name, file, delimiter, number, real_data
+):
+    history = read_example(name, [real_data / file])
+    columns = load_source_map(EXAMPLES / f"{name}.source_map.yaml").leads.fields
+    definition = load_definition(EXAMPLES / f"{name}.definition.yaml")
+    encoder = LeadEncoder.fit(history, definition)
+    expected = encoder.encode_history(history)
+    cells = pd.read_csv(real_data / file, sep=delimiter, dtype=str, keep_default_na=False)
+    by_number = cells.set_index(number) if number else cells
+
+    for position in range(0, len(history.leads), 7):
+        lead = history.leads.iloc[position]
+        row = by_number.loc[lead["lead_id"]] if number else cells.iloc[int(lead["sequence"])]
+        raw = {field: row[column] for field, column in columns.items()}
+        assert encoder.encode(LeadInput(raw, None, NOW)).codes == expected[position].tolist()
