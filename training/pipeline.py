@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from features.definition import LeadDefinition, load_definition
+from features.definition import EVER, LeadDefinition, load_definition
 from features.errors import Finding
 from features.leads import read_history
 from features.scorer import Calibration, LeadScorer
@@ -45,12 +46,21 @@ class TrainedModel:
         How the same recipe did on the newest leads, which it had not seen.
     findings : tuple of Finding
         What reading the files noted without stopping.
+    recipe : Recipe
+        Form of the model.
+    origin : mapping
+        The files it came from and their SHA-256.
+    documents : mapping
+        Texts to keep with the run: the source map.
     """
 
     scorer: LeadScorer
     learned: Learned
     backtest: Backtest
     findings: tuple[Finding, ...] = ()
+    recipe: Recipe = field(default_factory=Recipe)
+    origin: Mapping[str, str] = field(default_factory=dict)
+    documents: Mapping[str, str] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """Return the parameters and the figures of the backtest, as JSON content."""
@@ -63,7 +73,7 @@ class TrainedModel:
     def in_words(self, registered: Registered) -> str:
         """Say what was made and how it did, in a few lines."""
         main = self.scorer.main_horizon
-        horizons = ", ".join(map(str, self.scorer.horizons))
+        horizons = self._horizons()
         n_leads, n_wins = int(self.learned.rows.sum()), self.learned.labels.n_wins
         made = f"Registered version {registered.version} of {registered.name}"
         lines = [
@@ -121,10 +131,11 @@ class TrainedModel:
             settings,
             name=name or settings.model_name,
             booster=self.booster,
-            parameters=self.parameters() | facts,
+            parameters=self.parameters() | dict(self.origin) | facts,
             metrics=self.metrics(),
             documents={
                 "report.html": render_report(self.scorer, self.learned, self.backtest),
+                **self.documents,
             },
         )
 
@@ -134,8 +145,11 @@ class TrainedModel:
         return {
             "mode": self.scorer.mode,
             "method": self.scorer.method,
-            "horizons": ",".join(map(str, self.scorer.horizons)),
-            "main_horizon": self.scorer.main_horizon,
+            "horizons": self._horizons(),
+            "main_horizon": self.scorer.main_horizon or "ever",
+            "seed": self.recipe.seed,
+            "trees": self.recipe.student.trees,
+            "pairs": self.recipe.student.pairs,
             "definition_version": definition.version,
             "definition_fingerprint": definition.fingerprint,
             "n_leads": int(self.learned.rows.sum()),
@@ -144,6 +158,9 @@ class TrainedModel:
             "n_inputs": len(self.scorer.encoder.inputs),
             "model_digest": self.scorer.model_digest,
         }
+
+    def _horizons(self) -> str:
+        return ", ".join("ever" if days == EVER else str(days) for days in self.scorer.horizons)
 
     def metrics(self) -> dict[str, float]:
         """Return figures by name, e.g. ``student.90.log_loss``; only finite ones."""
@@ -200,7 +217,16 @@ def train(
     history = read_history(
         [Path(path) for path in leads], agreed, how, use_good_rows=use_good_rows, today=today
     )
-    return train_on(history, agreed, recipe=recipe, tell=tell)
+    model = train_on(history, agreed, recipe=recipe, tell=tell)
+    files = [Path(path) for path in leads]
+    return replace(
+        model,
+        origin={
+            "files": ", ".join(path.name for path in files),
+            "files_sha256": ", ".join(_sha256(path) for path in files),
+        },
+        documents={"source_map.yaml": Path(source_map).read_text("utf-8-sig")},
+    )
 
 
 def train_on(
@@ -223,7 +249,7 @@ def train_on(
     learned = learn(history, definition, as_of=until, recipe=chosen)
     tell("Describing past leads")
     scorer = _finished(learned, judged)
-    return TrainedModel(scorer, learned, judged, history.findings)
+    return TrainedModel(scorer, learned, judged, history.findings, chosen)
 
 
 def as_of_history(history: LeadHistory) -> datetime:
@@ -235,6 +261,11 @@ def as_of_history(history: LeadHistory) -> datetime:
     )
     moment: datetime = newest.to_pydatetime()
     return moment.astimezone(UTC)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _finished(learned: Learned, judged: Backtest) -> LeadScorer:

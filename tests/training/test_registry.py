@@ -45,7 +45,10 @@ def test_the_run_holds_parameters_metrics_definition_report_and_tables(client, r
     assert run.data.params["method"] == "student"
     assert run.data.params["definition_fingerprint"] == trained.scorer.definition.fingerprint
     assert run.data.metrics[f"student.{trained.scorer.main_horizon}.log_loss"] > 0
-    assert {"definition.yaml", "report.html", "scorer"} <= files
+    assert {"definition.yaml", "source_map.yaml", "report.html", "scorer"} <= files
+    assert run.data.params["files"] == "leads.csv, decisions.csv, activities.csv"
+    assert len(run.data.params["files_sha256"].split(", ")) == 3
+    assert run.data.params["seed"] == "0"
     assert run.info.status == "FINISHED"
 
 
