@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -80,22 +80,27 @@ def problem(request: Request, status: int, error: str, detail: str) -> Response:
 
 def _wrong_shape(request: Request, error: Exception) -> Response:
     found: Sequence[Any] = error.errors() if isinstance(error, RequestValidationError) else ()
-    problems = [
-        f"{_place(one['loc'])}: {_SENTENCES.get(one['type'], 'has the wrong shape')}"
-        for one in found
-    ]
+    problems = [f"{_place(one['loc'])}: {_sentence(one)}" for one in found]
     more = f" and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
     return problem(request, 422, "wrong_shape", "; ".join(problems[:MAX_PROBLEMS]) + more + ".")
+
+
+def _sentence(one: Mapping[str, Any]) -> str:
+    if one["loc"][-1] == "limit":
+        return "must be a whole number from 1 to 1,000"
+    # What is filled in are limits of ours, never what was sent.
+    limits = {name: f"{at:,}" for name, at in (one.get("ctx") or {}).items() if type(at) is int}
+    return _SENTENCES.get(one["type"], "has the wrong shape").format_map(limits)
 
 
 _SENTENCES = {
     "missing": "is missing",
     "string_type": "must be a text",
-    "string_too_short": "is too short",
-    "string_too_long": "is too long",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must be at most {max_length} characters long",
     "dict_type": "must be an object",
     "list_type": "must be a list",
-    "too_long": "has too many entries",
+    "too_long": "must have at most {max_length} entries",
     "too_short": "must not be empty",
     "model_attributes_type": "must be an object",
     "model_type": "must be an object",
@@ -105,6 +110,10 @@ _SENTENCES = {
     "int_type": "must be a whole number",
     "int_parsing": "must be a whole number",
     "value_error": "cannot be used",
+    "lead_id_type": "must be a text, or a whole number below 2^64 (send a longer one as text)",
+    "lead_id_blank": "must not be blank",
+    "lead_id_control": "must not hold control characters",
+    "language": "must be ja or en; leave it out for the default",
 }
 _OURS = frozenset(
     {

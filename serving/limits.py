@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import re
 import secrets
@@ -20,6 +22,9 @@ __all__ = ["MIB", "SECURITY_HEADERS", "BodyLimit", "Envelope"]
 log = logging.getLogger("lead_serve.access")
 
 MIB = 1024 * 1024
+DRAINED = 4
+"""Times the limit that is read of a body that will be refused."""
+DRAIN_SECONDS = 2.0
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "content-security-policy": (
@@ -101,6 +106,10 @@ class BodyLimit:
         detail = f"The body is larger than {limit // MIB} MiB. Send fewer leads at a time."
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared[:20]) > limit:
+            # A client that asks first is told at once; any other has to be heard out, or it sees a
+            # broken connection instead of the answer.
+            if Headers(scope=scope).get("expect", "").lower() != "100-continue":
+                await _drain(receive, DRAINED * limit)
             await problem(Request(scope), 413, "too_large", detail)(scope, receive, send)
             return
         n_read = 0
@@ -110,7 +119,21 @@ class BodyLimit:
             message = await receive()
             n_read += len(message.get("body", b""))
             if n_read > limit:
+                if message.get("more_body", False):
+                    await _drain(receive, DRAINED * limit - n_read)
                 raise HTTPException(413, detail)
             return message
 
         await self.app(scope, receive_counted, send)
+
+
+async def _drain(receive: Receive, most: int) -> None:
+    """Read and forget what is still sent, up to `most` bytes or `DRAIN_SECONDS`."""
+    n_read = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while n_read <= most:
+                message = await receive()
+                n_read += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from features.definition import EVER
-from features.encoder import LeadInput
+from features.encoder import OTHER, LeadInput
 from features.events import Act
 from features.factors import Factor, Shown, top_factors
 from features.moments import parse_time
@@ -146,6 +146,7 @@ class ScoreService:
         now: datetime,
     ) -> Answered:
         warnings += [f"unreadable:{name}" for name in scored.unreadable]
+        warnings += [f"unseen:{name}" for name in self._unseen(lead, scored)]
         if scored.unknown:
             warnings.append(f"unknown_fields:{scored.unknown}")
         if scored.is_guarded:
@@ -188,6 +189,14 @@ class ScoreService:
             name in self._model.known and name not in unreadable and not is_blank(raw)
             for name, raw in lead.fields.items()
         )
+
+    def _unseen(self, lead: LeadInput, scored: ScoredLead) -> Iterator[str]:
+        """Return the category fields whose value no, or hardly any, past lead had."""
+        inputs = self._model.scorer.encoder.inputs
+        for given, code in zip(inputs, scored.codes, strict=True):
+            is_category = given.kind == "category" and given.name == given.field
+            if is_category and code == OTHER and not is_blank(lead.fields.get(given.field)):
+                yield given.field
 
     def _stamp(self, as_of: datetime, language: Language, warnings: list[str]) -> dict[str, Any]:
         model = self._model

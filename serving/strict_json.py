@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from fastapi import HTTPException, Request, Response
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 
 __all__ = ["MAX_DEPTH", "JSONBytes", "StrictRoute", "parse_json"]
@@ -81,15 +82,16 @@ class StrictRoute(APIRoute):
                 raise HTTPException(
                     415, "Send JSON with the header Content-Type: application/json."
                 )
-            return await handle(StrictRequest(request.scope, request.receive))
+            read = StrictRequest(request.scope, request.receive)
+            if request.method in ("POST", "PUT", "PATCH") and not await read.body():
+                raise HTTPException(400, "The body is empty. Send a lead as JSON.")
+            return await handle(read)
 
         return strict
 
 
-class JSONBytes(Response):
+class JSONBytes(JSONResponse):
     """A JSON answer written by orjson; floats keep every bit."""
-
-    media_type = "application/json"
 
     def render(self, content: Any) -> bytes:
         """Return the bytes of `content`."""

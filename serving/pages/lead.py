@@ -192,9 +192,9 @@ def _history(recorded: list[Prediction], definition: LeadDefinition, texts: Text
 
 def _warning(code: str, definition: LeadDefinition, texts: Texts) -> str:
     name, _, what = code.partition(":")
-    if name == "unreadable":
-        return texts("warning.unreadable", field=_name(what, definition, texts.language))
-    return texts(f"warning.{name}", n=what)
+    if name in ("unreadable", "unseen"):
+        return texts(f"warning.{name}", field=_name(what, definition, texts.language))
+    return texts(f"warning.{name}_one" if what == "1" else f"warning.{name}", n=what)
 
 
 def _inputs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from serving.answers import Alive, Ready, told
 from serving.dependencies import ServiceDep
 from serving.errors import RETRY_SECONDS, StoreUnavailable
 from serving.strict_json import JSONBytes
@@ -12,14 +13,18 @@ __all__ = ["router"]
 
 router = APIRouter(tags=["health"])
 
+_READY = told(Ready) | {503: {"model": Ready, "description": "No model is approved."}}
 
-@router.get("/livez", response_class=JSONBytes)
+
+@router.head("/livez", include_in_schema=False)
+@router.get("/livez", response_class=JSONBytes, responses=told(Alive))
 async def livez() -> Response:
     """Say that the process runs."""
     return JSONBytes({"status": "alive"})
 
 
-@router.get("/readyz", response_class=JSONBytes)
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz", response_class=JSONBytes, responses=_READY)
 def readyz(service: ServiceDep) -> Response:
     """Say whether leads can be scored, and whether scores are being recorded."""
     model = service.models.model

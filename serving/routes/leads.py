@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from serving.answers import LeadAnswer, told
 from serving.dependencies import ServiceDep
 from serving.errors import LeadUnknown
 from serving.strict_json import JSONBytes
@@ -17,7 +18,11 @@ router = APIRouter(tags=["leads"])
 LeadIdInPath = Annotated[str, Path(min_length=1, max_length=200)]
 
 
-@router.get("/v1/leads/{lead_id:path}", response_class=JSONBytes)
+@router.get(
+    "/v1/leads/{lead_id:path}",
+    response_class=JSONBytes,
+    responses=told(LeadAnswer, 404, 422, 503),
+)
 def lead(
     lead_id: LeadIdInPath,
     service: ServiceDep,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from features.definition import EVER
+from serving.answers import DefinitionAnswer, ModelAnswer, told
 from serving.dependencies import ServiceDep
 from serving.strict_json import JSONBytes
 
@@ -13,7 +14,7 @@ __all__ = ["router"]
 router = APIRouter(tags=["model"])
 
 
-@router.get("/v1/model", response_class=JSONBytes)
+@router.get("/v1/model", response_class=JSONBytes, responses=told(ModelAnswer, 503))
 def model(service: ServiceDep) -> JSONBytes:
     """Return the serving model: version, approval, horizons, inputs, and how good it was."""
     serving = service.models.require()
@@ -44,7 +45,7 @@ def model(service: ServiceDep) -> JSONBytes:
     )
 
 
-@router.get("/v1/definition", response_class=JSONBytes)
+@router.get("/v1/definition", response_class=JSONBytes, responses=told(DefinitionAnswer, 503))
 def definition(service: ServiceDep) -> JSONBytes:
     """Return the agreement by which the serving model scores."""
     agreed = service.models.require().definition

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 
+from serving.answers import BatchAnswer, NotScored, Scored, told
 from serving.dependencies import ServiceDep, language_for
 from serving.scoring import AskedEvent, AskedLead
 from serving.strict_json import JSONBytes, StrictRoute
+from serving.texts import LANGUAGES, Language
 
 __all__ = ["BATCH_PATH", "MOST_LEADS", "router"]
 
@@ -22,23 +25,43 @@ MOST_LEADS = 1_000
 MOST_EVENTS = 10_000
 MOST_FIELDS = 1_000
 
-
-def _whole_number_as_text(given: object) -> object:
-    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+_REFUSALS = (400, 413, 415, 422, 503)
 
 
-def _without_control_characters(given: str) -> str:
+def _as_id(given: object) -> object:
+    if isinstance(given, bool) or not isinstance(given, (str, int)):
+        # The parser reads a whole number of more than 64 bits as a float, which has lost digits.
+        raise PydanticCustomError("lead_id_type", "not an id")
+    return str(given)
+
+
+def _can_be_shown(given: str) -> str:
+    if not given.strip():
+        raise PydanticCustomError("lead_id_blank", "blank")
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in given):
-        raise ValueError("control character")
+        raise PydanticCustomError("lead_id_control", "control character")
     return given
+
+
+def _primary_language(given: object) -> object:
+    """Read ``ja-JP`` as ``ja``, and an empty text as no language."""
+    if given is None or (isinstance(given, str) and not given.strip()):
+        return None
+    primary = (
+        given.strip().replace("_", "-").partition("-")[0].lower() if isinstance(given, str) else ""
+    )
+    if primary not in LANGUAGES:
+        raise PydanticCustomError("language", "unknown language")
+    return primary
 
 
 LeadId = Annotated[
     str,
-    BeforeValidator(_whole_number_as_text),
     Field(min_length=1, max_length=200),
-    AfterValidator(_without_control_characters),
+    BeforeValidator(_as_id),
+    AfterValidator(_can_be_shown),
 ]
+AskedLanguage = Annotated[Language | None, BeforeValidator(_primary_language)]
 
 
 class EventIn(BaseModel):
@@ -77,7 +100,7 @@ class LeadIn(BaseModel):
 class ScoreIn(LeadIn):
     """One lead, with the language of the flat texts."""
 
-    language: Literal["ja", "en"] | None = None
+    language: AskedLanguage = None
 
 
 class BatchIn(BaseModel):
@@ -86,10 +109,10 @@ class BatchIn(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
     leads: list[LeadIn] = Field(min_length=1, max_length=MOST_LEADS)
-    language: Literal["ja", "en"] | None = None
+    language: AskedLanguage = None
 
 
-@router.post("/v1/score", response_class=JSONBytes)
+@router.post("/v1/score", response_class=JSONBytes, responses=told(Scored | NotScored, *_REFUSALS))
 async def score(asked: ScoreIn, request: Request, service: ServiceDep) -> JSONBytes:
     """Score one lead, record the score, and say why in plain words."""
     language = language_for(service, request, asked.language)
@@ -100,7 +123,7 @@ async def score(asked: ScoreIn, request: Request, service: ServiceDep) -> JSONBy
     return JSONBytes(_with_record(answered.body, recorded))
 
 
-@router.post(BATCH_PATH, response_class=JSONBytes)
+@router.post(BATCH_PATH, response_class=JSONBytes, responses=told(BatchAnswer, *_REFUSALS))
 async def score_batch(asked: BatchIn, request: Request, service: ServiceDep) -> JSONBytes:
     """Score up to 1,000 leads; `results` are in the order of the leads."""
     language = language_for(service, request, asked.language)

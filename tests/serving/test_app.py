@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import logging
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 from fastapi.testclient import TestClient
 
 from features.scorer import LeadScorer
@@ -111,6 +116,33 @@ def test_without_a_model_nothing_can_be_scored_and_readyz_says_so(settings: Serv
         assert client.get("/v1/model").status_code == 503
         assert client.get("/model").status_code == 503
         assert "lead-serve approve" in client.get("/?lang=en").text
+
+
+def test_health_is_told_without_a_body_too(client: TestClient) -> None:
+    for path in ("/livez", "/readyz"):
+        told, silent = client.get(path), client.head(path)
+        assert (silent.status_code, silent.content) == (told.status_code, b"")
+
+
+def test_a_client_that_sends_too_much_sees_the_refusal(settings: ServeSettings) -> None:
+    app = create_app(settings)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None))
+        thread = threading.Thread(target=server.run, args=([listening],))
+        thread.start()
+        while not server.started:
+            time.sleep(0.02)
+        try:
+            asking = http.client.HTTPConnection("127.0.0.1", listening.getsockname()[1], timeout=20)
+            headers = {"Content-Type": "application/json"}
+            asking.request("POST", "/v1/score", b"x" * 3_500_000, headers)
+            answer = asking.getresponse()
+            assert (answer.status, json.loads(answer.read())["error"]) == (413, "too_large")
+            asking.close()
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def test_a_model_approved_while_the_service_runs_is_taken(
@@ -241,8 +273,6 @@ print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
 def test_the_scoring_process_imports_nothing_heavy(
     settings: ServeSettings, scorer: LeadScorer
 ) -> None:
-    import json
-
     approved(settings, scorer)
 
     ended = subprocess.run(

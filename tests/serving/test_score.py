@@ -280,3 +280,47 @@ def test_whatever_the_fields_hold_the_answer_is_200(
 
     assert response.status_code == 200
     assert response.json()["status"] in ("scored", "not_scored")
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"lead_id": " \u3000"}, "lead_id: must not be blank"),
+        ({"lead_id": ""}, "lead_id: must not be empty"),
+        ({"lead_id": "x" * 201}, "lead_id: must be at most 200 characters long"),
+        ({"lead_id": 10**30}, "send a longer one as text"),
+        ({"language": "fr"}, "language: must be ja or en"),
+        ({"language": 7}, "language: must be ja or en"),
+    ],
+)
+def test_a_refusal_says_what_would_be_right(
+    shared_client: TestClient, body: dict[str, Any], detail: str
+) -> None:
+    response = shared_client.post("/v1/score", json={"lead_id": "L", "fields": KNOWN} | body)
+
+    assert response.status_code == 422
+    assert detail in response.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [("", "ja"), (" ", "ja"), ("ja-JP", "ja"), ("en-US", "en"), ("EN_gb", "en")],
+)
+def test_a_language_with_a_region_is_read_and_an_empty_one_passed_over(
+    ask: Ask, asked: str, expected: str
+) -> None:
+    assert ask(fields=KNOWN, language=asked)["language"] == expected
+
+
+def test_a_category_value_that_no_past_lead_had_is_told_by_field_alone(ask: Ask) -> None:
+    answer = ask(fields=KNOWN | {"source": "himitsu-channel", "industry": "製造業"})
+
+    assert answer["warnings"] == "unseen:source"
+    assert "himitsu" not in str(answer)
+
+
+def test_a_limit_out_of_range_is_told_with_the_range(shared_client: TestClient) -> None:
+    for limit in ("0", "1001", "x"):
+        response = shared_client.get("/v1/leads/L", params={"limit": limit})
+        assert response.status_code == 422
+        assert "limit: must be a whole number from 1 to 1,000" in response.json()["detail"]

@@ -1,0 +1,239 @@
+"""What answers look like, for ``/openapi.json`` alone: answers are written by orjson, unchecked.
+
+A value that may be absent has a default factory, which makes it optional without making it null.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "Alive",
+    "BatchAnswer",
+    "DefinitionAnswer",
+    "LeadAnswer",
+    "ModelAnswer",
+    "NotScored",
+    "Problem",
+    "Ready",
+    "Responses",
+    "Scored",
+    "told",
+]
+
+Responses = dict[int | str, dict[str, Any]]
+
+
+class Problem(BaseModel):
+    """What went wrong; never a byte of what was sent."""
+
+    error: str = Field(description="A code, see docs/guide/api.md.")
+    detail: str = Field(description="What is wrong and what to do.")
+    request_id: str
+
+
+def _sometimes(kind: type, description: str) -> Any:
+    return Field(default_factory=kind, description=description)
+
+
+class Words(BaseModel):
+    """A text in both languages."""
+
+    ja: str
+    en: str
+
+
+class EvidenceAnswer(BaseModel):
+    """What became of past leads with the same value."""
+
+    rate: float = Field(ge=0, le=1)
+    overall: float = Field(ge=0, le=1)
+    n: int
+    days: int = _sometimes(int, "Left out when past wins have no dates.")
+
+
+class FactorAnswer(BaseModel):
+    """One reason for a score."""
+
+    field: str
+    input: str
+    value: str = Field(description="A code, a range such as 125..173, missing or other.")
+    group: Literal["fit", "interest", "timing", "data"]
+    points: float
+    odds: float
+    is_rare: bool
+    text: Words
+    short: Words
+    evidence: EvidenceAnswer = _sometimes(dict, "Where past leads bear the factor out.")
+
+
+class _Stamp(BaseModel):
+    lead_id: str
+    warnings: str = Field(description="Codes with commas between; empty when there are none.")
+    method: Literal["student", "base_rate"]
+    curve: Literal["full", "short", "none"]
+    model_version: str
+    model_digest: str
+    definition_version: str
+    definition_fingerprint: str
+    as_of: str = Field(description="ISO 8601 with offset.")
+    language: Literal["ja", "en"]
+
+
+class _Score(_Stamp):
+    model_config = ConfigDict(
+        json_schema_extra={
+            "patternProperties": {
+                r"^p_[0-9]+$": {
+                    "type": "number",
+                    "minimum": 0,
+                    "maximum": 1,
+                    "description": "Chance within so many days.",
+                },
+                r"^(positive|negative)_[1-5]$": {
+                    "type": "string",
+                    "description": "The strongest factors each way, in a few words.",
+                },
+            }
+        }
+    )
+
+    status: Literal["scored"]
+    score: int = Field(ge=0, le=100)
+    score_exact: float = Field(ge=0, le=100)
+    grade: Literal["A", "B", "C", "D"]
+    probability: float = Field(ge=0, le=1)
+    decision: Literal["handoff", "nurture", "review", "suppress"]
+    decision_reason: str
+    line: float = Field(ge=0, le=1, description="Break-even probability.")
+    acceptance_probability: float = _sometimes(float, "Left out where no decisions are on record.")
+    quadrant: Literal["handoff", "review", "doubtful", "nurture"] = _sometimes(
+        str, "Left out where no decisions are on record."
+    )
+    horizon_days: int = _sometimes(int, "Left out when past wins have no dates.")
+    interval_low: float = _sometimes(float, "Left out where past leads are too few.")
+    interval_high: float = _sometimes(float, "Left out where past leads are too few.")
+    factors: list[FactorAnswer]
+    other_points: float
+    base_points: float
+
+
+class Scored(_Score):
+    """A lead's score; of the flat part nothing is ever null, what is not known is left out."""
+
+    recorded: bool = Field(description="True: the score is committed in the database.")
+
+
+class NotScored(_Stamp):
+    """A lead of which nothing is known."""
+
+    status: Literal["not_scored"]
+    why: Literal["no_known_field"]
+    detail: str
+    recorded: bool
+
+
+class BatchAnswer(BaseModel):
+    """Answers in the order of the leads."""
+
+    n: int
+    n_scored: int
+    results: list[Scored | NotScored]
+
+
+class Inputs(BaseModel):
+    """What a recorded score was made from, without personal values."""
+
+    fields: dict[str, Any]
+    codes: dict[str, int]
+
+
+class Recorded(_Score):
+    """A score as it was told."""
+
+    recorded_at: str
+    inputs: Inputs
+
+
+class LeadAnswer(BaseModel):
+    """The recorded scores of a lead, the latest first."""
+
+    lead_id: str
+    n: int
+    scores: list[Recorded]
+
+
+class InputAnswer(BaseModel):
+    """One input of the model."""
+
+    name: str
+    field: str
+    group: Literal["fit", "interest", "timing", "data"]
+    kind: Literal["number", "category"]
+
+
+class ModelAnswer(BaseModel):
+    """The model that serves."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_name: str
+    model_version: str
+    model_digest: str
+    approved_by: str
+    approved_at: str
+    why: str
+    warning: str
+    mode: Literal["history", "snapshot"]
+    method: Literal["student", "base_rate"]
+    curve: Literal["full", "short", "none"]
+    horizons: list[int] = Field(description="Empty in snapshot mode.")
+    horizon_days: int = _sometimes(int, "Left out in snapshot mode.")
+    line: float
+    definition_version: str
+    definition_fingerprint: str
+    inputs: list[InputAnswer]
+    evaluation: dict[str, Any]
+
+
+class DefinitionAnswer(BaseModel):
+    """The definition as its file holds it, with its fingerprint; see docs/guide/definition.md."""
+
+    model_config = ConfigDict(extra="allow")
+
+    fingerprint: str
+
+
+class Alive(BaseModel):
+    """The process runs."""
+
+    status: Literal["alive"]
+
+
+class Ready(BaseModel):
+    """Whether leads can be scored, and what else is amiss."""
+
+    status: Literal["ready", "not_ready"]
+    model: str
+    store: Literal["ok", "unavailable"]
+    warning: str
+
+
+_MEANINGS = {
+    400: "Not JSON, or empty.",
+    404: "Nothing is recorded for this lead.",
+    413: "The body is too large.",
+    415: "Another content type than JSON.",
+    422: "A value is missing or cannot be used; `detail` says which.",
+    503: "No model is approved, or the database is away. Wait as Retry-After says.",
+}
+
+
+def told(answer: object, *statuses: int) -> Responses:
+    """Return what a route answers, as FastAPI's `responses`: 200 and these failures."""
+    responses: Responses = {200: {"model": answer, "description": "The answer."}}
+    for one in statuses:
+        responses[one] = {"model": Problem, "description": _MEANINGS[one]}
+    return responses
