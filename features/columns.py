@@ -16,7 +16,10 @@ from features.errors import Finding, LeadsRejected, shorten
 from features.readers import RawTable
 from features.text import Unreadable, category_key, normalise, parse_number, parse_time
 
-__all__ = ["FindingLog", "Sheet", "is_none", "objects", "shown"]
+__all__ = ["MOST_VALUES_NAMED", "FindingLog", "Sheet", "is_none", "objects", "shown"]
+
+MOST_VALUES_NAMED = 60
+"""Values that one finding lists: a person writes the source map from such a list."""
 
 _Read = TypeVar("_Read")
 _PERSONAL = re.compile(r"\S*@\S*|\d[\d\s()-]{5,}")
@@ -24,15 +27,17 @@ _MOST_ROWS_NAMED = 20
 _ROWS_LEFT_OUT = "These rows are left out."
 
 
-def shown(values: Iterable[str]) -> str:
+def shown(values: Iterable[str], limit: int = 6) -> str:
     """Return values fit for a message: short, and without what looks like an address or a number.
+
+    At most `limit` are named; the rest is counted.
 
     >>> shown(["Potential", "call 03-1234-5678"])
     "'Potential', 'call …'"
     """
     masked = (_PERSONAL.sub("…", value) for value in values)
     return shorten(
-        (repr(value if len(value) <= 40 else value[:39] + "…") for value in masked), limit=6
+        (repr(value if len(value) <= 40 else value[:39] + "…") for value in masked), limit=limit
     )
 
 
@@ -115,6 +120,7 @@ class Sheet:
         self.log = log
         self.zone = zone
         self.formats = tuple(formats)
+        self._split_by = table.split_by
         self.bad = np.zeros(len(self.cells), dtype=bool)
         self._blanks = {category_key(blank) for blank in blanks}
         self._columns = {normalise(column): column for column in self.cells.columns}
@@ -132,13 +138,22 @@ class Sheet:
         """Report the columns that the map names and the table lacks, all at once."""
         missing = [column for column in dict.fromkeys(columns) if not self.has(column)]
         if missing:
+            remedy = "Correct the name in the source map, or export the column."
+            if doubt := self._doubt_of_delimiter():
+                remedy = f"{doubt} Correct `delimiter` in the source map, or else the names."
             self.log.about_table(
                 "missing_column",
                 f"{self.name} has no column {', '.join(map(repr, missing))}; its columns are "
                 f"{shorten(map(repr, self.cells.columns), limit=40)}.",
-                "Correct the name in the source map, or export the column.",
+                remedy,
                 column=missing[0] if len(missing) == 1 else None,
             )
+
+    def _doubt_of_delimiter(self) -> str:
+        """Say how a CSV was split, when its heading looks as if that was wrong."""
+        columns = list(self.cells.columns)
+        is_doubtful = len(columns) == 1 or any(set(name) & set(",;\t|") for name in columns)
+        return self._split_by if is_doubtful else ""
 
     def unmapped(self, used: Iterable[str]) -> list[str]:
         """Return the columns that the map does not mention."""

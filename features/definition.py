@@ -22,7 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.errors import DefinitionInvalid, shorten
-from features.strict_yaml import load_yaml
+from features.strict_yaml import broken_rules, load_yaml
 
 __all__ = [
     "EVER",
@@ -348,10 +348,7 @@ def parse_definition(text: str, name: str = "the definition") -> LeadDefinition:
     try:
         return LeadDefinition.model_validate(_mapping(text, name))
     except ValidationError as error:
-        lines = [
-            f"- {'.'.join(str(part) for part in found['loc']) or 'whole file'}: {found['msg']}"
-            for found in error.errors(include_url=False, include_input=False)
-        ]
+        lines = broken_rules(error, LeadDefinition)
         raise DefinitionInvalid(
             f"{name} breaks {len(lines)} rule(s); docs/guide/definition.md lists them all.\n"
             + "\n".join(lines)

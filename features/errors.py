@@ -113,15 +113,21 @@ class LeadsRejected(LeadQualityError):
     Parameters
     ----------
     findings : iterable of Finding
-        All that was found, in the order of the file.
+        All that was found; errors are told first, then what would not have stopped the run.
     """
 
     status = 422
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
-        lines = [f"{len(self.findings)} finding(s); nothing was used and nothing was written."]
-        super().__init__("\n".join(lines + [f"- {finding}" for finding in self.findings]))
+        errors = [finding for finding in self.findings if finding.severity == "error"]
+        warnings = [finding for finding in self.findings if finding.severity != "error"]
+        lines = [f"{len(errors)} error(s); nothing was used and nothing was written."]
+        lines += [f"- {finding}" for finding in errors]
+        if warnings:
+            lines += ["Also noted (would not stop the run):"]
+            lines += [f"- {finding}" for finding in warnings]
+        super().__init__("\n".join(lines))
 
 
 def shorten(names: Iterable[object], limit: int = 8) -> str:

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 
-from features.columns import Sheet, is_none, objects, shown
+from features.columns import MOST_VALUES_NAMED, Sheet, is_none, objects, shown
 from features.definition import LeadDefinition
 from features.source_map import BehaviourTable, EventTable, Meaning, ReasonColumn, StatusColumn
 
@@ -194,7 +194,7 @@ def read_behaviours(
         kinds = np.full(len(sheet), table.kind.constant, dtype=object)
     else:
         kinds, unlisted = sheet.look_up(table.kind.column, table.kind.kinds(definition))
-        values = shown(sheet.values_of(table.kind.column, unlisted))
+        values = shown(sheet.values_of(table.kind.column, unlisted), MOST_VALUES_NAMED)
         sheet.report(
             "unlisted_behaviour",
             unlisted,
@@ -284,10 +284,11 @@ def _report_unknown(
     blank = is_none(sheet.texts(column))
     unknown = is_none(meanings) & ~blank
     listed = ", ".join(map(repr, expected))
+    values = shown(sheet.values_of(column, unknown), MOST_VALUES_NAMED)
     sheet.report(
         f"unknown_{what}",
         unknown,
-        f"the {what} {shown(sheet.values_of(column, unknown))} is not listed; listed are {listed}.",
+        f"the {what} {values} is not listed; listed are {listed}.",
         _MAP_IT,
         column,
     )
@@ -333,11 +334,11 @@ def _read_reasons(
 ) -> np.ndarray:
     codes, unlisted = sheet.look_up(column, reason.codes(definition))
     unknown = unlisted & rows
+    values = shown(sheet.values_of(column, unknown), MOST_VALUES_NAMED)
     sheet.report(
         "unknown_reason",
         unknown,
-        f"the reason {shown(sheet.values_of(column, unknown))} is not listed; the definition has "
-        f"{', '.join(definition.reasons)}.",
+        f"the reason {values} is not listed; the definition has {', '.join(definition.reasons)}.",
         "Add it to the reason's values in the source map, or to the definition with a treatment.",
         column,
     )
@@ -353,6 +354,7 @@ def _complete_reasons(
 ) -> None:
     """Give blank reasons their code, and report reasons that do not go with the kind."""
     column = None if reason is None else reason.column
+    is_told = column is None or sheet.has(column)  # else the missing column explains it
     for kind, code in _BLANK_REASONS.items():
         blank = (kinds == kind) & is_none(reasons) & ~sheet.bad
         if code in definition.reasons:
@@ -362,7 +364,8 @@ def _complete_reasons(
         else:
             message = f"{kind} without a reason, and the definition has no {code!r}."
             remedy, severity = f"Record the reason, or add {code!r} to the definition.", "error"
-        sheet.report("blank_reason", blank, message, remedy, column, severity=severity)
+        if is_told:
+            sheet.report("blank_reason", blank, message, remedy, column, severity=severity)
     losses = {code for code, one in definition.reasons.items() if one.kind == "loss"}
     is_loss = np.array([r in losses for r in reasons], dtype=bool)
     for kind, wrong in (("rejected", is_loss), ("lost", ~is_loss)):

@@ -179,8 +179,15 @@ def _read_fields(
     for column in table.later:
         later.setdefault(column, sheet.keys(column) if sheet.has(column) else sheet.texts(column))
     missing = [name for name in definition.usable_fields if name not in table.fields]
-    blank = [name for name, values in fields.items() if is_none(values[rows]).all()]
-    unmapped_columns = list(unmapped)
+    mapped = {name: table.fields[name] for name in fields}
+    blank = [
+        name
+        for name, column in mapped.items()
+        if sheet.has(column) and is_none(fields[name][rows]).all()
+    ]
+    is_complete = all(sheet.has(column) for column in _used_columns(table))
+    # The finding about a missing column lists all columns; the misspelt one is not told again.
+    unmapped_columns = list(unmapped) if is_complete else []
     for code, names, what, remedy in (
         ("field_not_mapped", missing, "no column for the definition's", "Map them, or leave it."),
         ("field_blank", blank, "only blanks for", "Check the columns in the source map."),

@@ -32,9 +32,11 @@ __all__ = ["LONGEST_CELL", "RawTable", "cell_text", "read_table"]
 LONGEST_CELL = 1_000_000
 """Characters that one cell can have."""
 _SHOWN_OF_LINE = 10_000
+_QUOTE_THEM = "Quote cells that hold the delimiter, or export the file again."
 _MOST_COLUMNS = 2_000
 _MOST_UNPACKED_BYTES = 1 << 30
 _DELIMITERS = {",": ",", ";": ";", "tab": "\t"}
+_SPOKEN = {",": "comma", ";": "semicolon", "\t": "tab"}
 # What a damaged zip or its XML raises; RuntimeError is also "encrypted" and "unknown compression".
 _BROKEN_WORKBOOK = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError,
@@ -63,11 +65,14 @@ class RawTable:
         heading is row 1).
     findings : tuple of Finding
         Rows and columns that are broken; such rows are not in `cells`.
+    split_by : str
+        In a sentence, the delimiter of a CSV and which were tried; blank for other files.
     """
 
     name: str
     cells: pd.DataFrame
     findings: tuple[Finding, ...]
+    split_by: str = ""
 
 
 def read_table(
@@ -91,7 +96,7 @@ def read_table(
         way that leaves no trustworthy rows.
     """
     path = Path(path)
-    suffix = path.suffix.casefold()
+    suffix, split_by = path.suffix.casefold(), ""
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -103,7 +108,9 @@ def read_table(
         raise FileUnreadable(f"{path.name} is empty (0 bytes). Export it again.")
     if suffix in _TEXT_SUFFIXES:
         _refuse_other_kinds(path.name, content)
-        records = _csv_records(path.name, decode(path.name, content, encoding), delimiter)
+        text = decode(path.name, content, encoding)
+        separator, split_by = _separator(text, delimiter)
+        records = _csv_records(path.name, text, separator, split_by)
     elif suffix == ".xlsx":
         records = _excel_records(path.name, content)
     elif suffix in (".parquet", ".pq"):
@@ -113,7 +120,7 @@ def read_table(
             f"{path.name} ends in {suffix or 'nothing'!r}. Expected .csv, .tsv, .txt, .xlsx or "
             ".parquet; save it as one of these."
         )
-    return _table(path.name, records)
+    return _table(path.name, records, split_by)
 
 
 def _refuse_other_kinds(name: str, content: bytes) -> None:
@@ -122,7 +129,7 @@ def _refuse_other_kinds(name: str, content: bytes) -> None:
             raise FileUnreadable(f"{name} is {kind}, not a CSV. Rename it to end in {suffix}.")
 
 
-def _table(name: str, records: Iterator[tuple[int, list[str]]]) -> RawTable:
+def _table(name: str, records: Iterator[tuple[int, list[str]]], split_by: str) -> RawTable:
     import pandas as pd
 
     heading_row, heading = next(((row, cells) for row, cells in records if any(cells)), (0, []))
@@ -145,7 +152,7 @@ def _table(name: str, records: Iterator[tuple[int, list[str]]]) -> RawTable:
             Finding(
                 code="ragged_row",
                 message=f"{name}: the heading has {width} columns, these rows have {counts}.",
-                remedy="Quote cells that hold the delimiter, or export the file again.",
+                remedy=" ".join([*filter(None, [split_by]), _QUOTE_THEM]),
                 rows=tuple(ragged)[:20],
                 n_rows=len(ragged),
             )
@@ -159,7 +166,8 @@ def _table(name: str, records: Iterator[tuple[int, list[str]]]) -> RawTable:
             findings.append(_blank_heading(name, names.index(None) + 1))
         if column is not None:
             cells_by_name[column] = pd.Series(values, index=rows, dtype=object)
-    return RawTable(name, pd.DataFrame(cells_by_name, index=rows, dtype=object), tuple(findings))
+    read = pd.DataFrame(cells_by_name, index=rows, dtype=object)
+    return RawTable(name, read, tuple(findings), split_by)
 
 
 def _columns(name: str, row: int, heading: list[str], findings: list[Finding]) -> list[str | None]:
@@ -201,14 +209,15 @@ def _blank_heading(name: str, position: int) -> Finding:
 # --- CSV ---------------------------------------------------------------------------------------
 
 
-def _csv_records(name: str, text: str, delimiter: str | None) -> Iterator[tuple[int, list[str]]]:
+def _csv_records(
+    name: str, text: str, separator: str, split_by: str
+) -> Iterator[tuple[int, list[str]]]:
     if "\x00" in text:
         row = text.count("\n", 0, text.index("\x00")) + 1
         raise FileUnreadable(
             f"{name} holds a NUL character near line {row}: it is not text, or UTF-16 without a "
             "mark. Save it as CSV UTF-8."
         )
-    separator = _separator(text, delimiter)
     csv.field_size_limit(LONGEST_CELL)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     row, line = 0, 0
@@ -218,16 +227,21 @@ def _csv_records(name: str, text: str, delimiter: str | None) -> Iterator[tuple[
         except StopIteration:
             return
         except csv.Error as error:
-            raise _broken_csv(name, text, separator, row + 1, line, error) from error
+            broken = _broken_csv(name, text, separator, row + 1, line, error)
+            raise FileUnreadable(f"{broken} {split_by}") from error
         row, line = row + 1, reader.line_num
         yield row, cells
 
 
-def _separator(text: str, delimiter: str | None) -> str:
+def _separator(text: str, delimiter: str | None) -> tuple[str, str]:
+    """Return the delimiter, and a sentence that says which it is and why."""
     if delimiter not in (None, "auto"):
-        return _DELIMITERS[delimiter]
+        given = _DELIMITERS[delimiter]
+        return given, f"The delimiter was the {_SPOKEN[given]}, as the source map says."
     start = text[: LONGEST_CELL * 2].lstrip("\r\n")
-    return max(_DELIMITERS.values(), key=lambda candidate: _fit(start, candidate))
+    taken = max(_DELIMITERS.values(), key=lambda candidate: _fit(start, candidate))
+    tried = ", ".join(_SPOKEN.values())
+    return taken, f"The delimiter was taken to be the {_SPOKEN[taken]}; tried were {tried}."
 
 
 def _fit(start: str, separator: str) -> tuple[bool, int]:
@@ -242,9 +256,7 @@ def _fit(start: str, separator: str) -> tuple[bool, int]:
     return width > 1 and set(widths) == {width}, width
 
 
-def _broken_csv(
-    name: str, text: str, separator: str, row: int, line: int, error: csv.Error
-) -> FileUnreadable:
+def _broken_csv(name: str, text: str, separator: str, row: int, line: int, error: csv.Error) -> str:
     """Say which row and column a CSV breaks in; `line` is the last physical line read well."""
     lines = list(io.StringIO(text, newline=""))
     heading = next(csv.reader([lines[0][:_SHOWN_OF_LINE]], delimiter=separator), [])
@@ -255,19 +267,22 @@ def _broken_csv(
     column = f", column {heading[at]!r}" if row > 1 and 0 <= at < len(heading) else ""
     where = f"{name}, row {row} (line {line + 1}){column}"
     if "field larger" in str(error):
-        return FileUnreadable(
+        return (
             f"{where}: a cell is longer than {LONGEST_CELL:,} characters. A quote that is opened "
             "there is probably never closed; close it, or shorten the cell."
         )
     if "end of data" in str(error):
-        return FileUnreadable(
+        return (
             f"{where}: a quote is opened there and never closed. Close it, or double the quotes "
             "inside a quoted cell."
         )
-    return FileUnreadable(
-        f"{where}: {error}. Expected quoted cells as in RFC 4180: quotes around the whole cell, "
-        "quotes inside doubled."
-    )
+    if "expected after" in str(error):
+        return (
+            f"{where}: text goes on after a closing quote, where the next {_SPOKEN[separator]} is "
+            "expected. Put quotes around the whole cell, and double those inside. Correct "
+            "`delimiter` in the source map if it is another."
+        )
+    return f"{where}: {error}. Correct the cell, or export the file again."
 
 
 def _stray_quote(separator: str) -> re.Pattern[str]:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from features.definition import LeadDefinition
 from features.errors import SourceMapInvalid, shorten
-from features.strict_yaml import load_text_yaml
+from features.strict_yaml import broken_rules, load_text_yaml
 from features.text import Unreadable, category_key
 
 __all__ = [
@@ -311,10 +311,7 @@ def parse_source_map(text: str, name: str = "the source map") -> SourceMap:
     try:
         return SourceMap.model_validate(loaded)
     except ValidationError as error:
-        lines = [
-            f"- {'.'.join(str(part) for part in found['loc']) or 'whole file'}: {found['msg']}"
-            for found in error.errors(include_url=False, include_input=False)
-        ]
+        lines = broken_rules(error, SourceMap)
         raise SourceMapInvalid(
             f"{name} breaks {len(lines)} rule(s); docs/guide/source_map.md lists them all.\n"
             + "\n".join(lines)

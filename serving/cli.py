@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import shlex
 import socket
 import sys
 from datetime import UTC, datetime
@@ -86,6 +88,9 @@ def approve(
     why: Annotated[
         str, typer.Option(help="Why this model may serve; kept for those who ask later.")
     ],
+    name: Annotated[
+        str | None, typer.Option(help="Registered model; LEAD_MODEL_NAME by default.")
+    ] = None,
     who: Annotated[
         str | None, typer.Option(help="Who approves; the account's name by default.")
     ] = None,
@@ -96,7 +101,8 @@ def approve(
 
     if not why.strip():
         raise typer.BadParameter("say in a few words why the model may serve", param_hint="--why")
-    settings = read_settings()
+    served = read_settings().model_name
+    settings = read_settings(model_name=name)
     store = open_store(settings.database_address)
     try:
         store.migrate()
@@ -110,9 +116,14 @@ def approve(
         )
     finally:
         store.close()
+    if approval.model_name == served:
+        then = "A running service takes it within seconds."
+    else:
+        start = f"LEAD_MODEL_NAME={shlex.quote(approval.model_name)} lead-serve serve"
+        then = f"A service of that name takes it within seconds; start one with: {start}"
     typer.echo(
         f"Version {approval.version} of {approval.model_name} may serve "
-        f"(digest {approval.digest[:12]}…). A running service takes it within seconds."
+        f"(digest {approval.digest[:12]}…). {then}"
     )
 
 
@@ -147,10 +158,21 @@ def _listen(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:
         listening.close()
         raise AddressTaken(
-            f"lead-serve cannot listen on {host}:{port} ({type(error).__name__}); "
-            "another program may. Choose another port: lead-serve serve --port N."
+            f"lead-serve cannot listen on {host}:{port}: {_why_not(error)}"
         ) from error
     return listening
+
+
+def _why_not(error: OSError | UnicodeError) -> str:
+    number = getattr(error, "errno", None)
+    if number == errno.EADDRINUSE:
+        return (
+            "another program listens there. Choose another port: lead-serve serve --port N "
+            "(0 takes a free one)."
+        )
+    if number == errno.EACCES:
+        return "this account may not. Choose a port from 1024 on: lead-serve serve --port N."
+    return "it is no address of this machine. Choose another: lead-serve serve --host 127.0.0.1."
 
 
 def _log_to_stderr() -> None:

@@ -12,7 +12,7 @@ import typer.main
 
 import dev
 import serving.cli
-import training.cli
+import training.commands
 from features.definition import LeadDefinition
 from features.source_map import SourceMap
 from serving.app import create_app
@@ -31,7 +31,7 @@ def guide() -> str:
 
 def commands() -> Iterator[tuple[str, list[str]]]:
     """Give every command with its options, as typed."""
-    for program, app in (("lead-train", training.cli.app), ("lead-serve", serving.cli.app)):
+    for program, app in (("lead-train", training.commands.app), ("lead-serve", serving.cli.app)):
         for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
             options = [part.opts[-1] for part in command.params if part.opts[-1].startswith("--")]
             yield f"{program} {name}", [option for option in options if option != "--help"]
@@ -76,6 +76,34 @@ def test_no_setting_is_described_that_does_not_exist(guide):
     }
 
     assert set(re.findall(r"\bLEAD_[A-Z_]+\b", guide)) - known == set()
+
+
+@pytest.mark.parametrize("settings", [TrainSettings, ServeSettings])
+def test_the_table_of_settings_gives_the_defaults_that_the_programs_have(settings):
+    page = (ROOT / "docs" / "guide" / "first_steps.md").read_text("utf-8")
+    rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in page.splitlines()]
+    told = {row[0]: row[1] for row in rows if len(row) == 3}
+    known = {
+        "MLFLOW_RUN_ID" if name == "run_id" else f"LEAD_{name.upper()}": field.default
+        for name, field in settings.model_fields.items()
+    }
+
+    plain = {name: default for name, default in known.items() if str(default)}
+
+    assert known.keys() <= told.keys()
+    assert {name: told[name] for name in plain} == {
+        name: f"{default:g}" if isinstance(default, float) else str(default)
+        for name, default in plain.items()
+    }
+
+
+def test_no_path_is_described_that_the_service_does_not_have(guide, tmp_path):
+    app = create_app(ServeSettings(home=tmp_path))
+    known = {re.sub(r"\{.*", "", path) for path in app.openapi()["paths"]}
+
+    told = set(re.findall(r"(?:GET|POST|PUT|DELETE) (/v1/[a-z/-]*)", guide))
+
+    assert [path for path in sorted(told) if path not in known] == []
 
 
 def test_every_path_of_the_service_is_described(guide, tmp_path):

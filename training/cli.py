@@ -1,235 +1,53 @@
-"""`lead-train`: make a world, train, propose.
+"""`lead-train`: the entry, which turns whatever happens into an exit code and one message.
 
-Exit codes: 0 done; 1 the input or the gate says no, with a message; 2 wrong use; anything else is
-a bug. With ``--json`` standard output carries one JSON document; all else goes to standard error.
+Exit codes: 0 done; 1 the input or the gate says no, with a message; 2 wrong use; 130 interrupted;
+anything else is a bug. Whatever takes time to import is imported inside `main`, where Ctrl-C is
+heard.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
 
-import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+__all__ = ["main"]
 
-from features.errors import LeadQualityError
-from training.settings import TrainSettings, describe_settings
-
-__all__ = ["app", "main"]
-
-app = typer.Typer(
-    name="lead-train",
-    help="Train models of lead quality and propose them.",
-    epilog=describe_settings(),
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-)
-_messages = Console(stderr=True, soft_wrap=True, highlight=False)
-
-
-class Encoding(StrEnum):
-    """What CSV files of Japanese companies come in."""
-
-    UTF_8 = "utf-8"
-    UTF_8_BOM = "utf-8-sig"
-    CP932 = "cp932"
-
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
-
-
-@app.command()
-def world(
-    out: Annotated[Path, typer.Option(help="Folder to write; must not exist or be empty.")],
-    leads: Annotated[
-        int, typer.Option(min=200, max=2_000_000, help="Leads of the history.")
-    ] = 8000,
-    seed: Annotated[int, typer.Option(min=0, help="Same seed, same files, byte for byte.")] = 7,
-    prejudice: Annotated[
-        float,
-        typer.Option(min=0, max=10, help="How strongly sales dislikes small firms and webinars."),
-    ] = 1.5,
-    encoding: Annotated[Encoding, typer.Option(help="Encoding of the CSV files.")] = Encoding.UTF_8,
-    as_json: Json = False,
-) -> None:
-    """Invent the history of a Japanese B2B company and write it as its CRM would export it."""
-    from training.worlds import WorldSettings, make_world, write_world
-
-    with _progress() as tell:
-        tell("Inventing the history")
-        made = make_world(WorldSettings(n_leads=leads, seed=seed, prejudice=prejudice))
-        write_world(
-            made,
-            out,
-            encoding=encoding.value,
-            progress=lambda file, share: tell(f"Writing {file}" if share < 1 else "Written"),
-        )
-    files = sorted(path.name for path in out.iterdir() if path.is_file())
-    _answer(
-        as_json,
-        {"folder": str(out), "leads": leads, "seed": seed, "files": files},
-        f"Wrote {len(files)} files to {out}.",
-    )
-
-
-@app.command()
-def train(
-    leads: Annotated[list[Path], typer.Option("--leads", help="Exported files, one or more.")],
-    source_map: Annotated[Path, typer.Option(help="How the files are read (YAML).")],
-    more: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="More files.")
-    ] = None,
-    definition: Annotated[
-        Path | None, typer.Option(help="The agreement (YAML); packaged one by default.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Registered model; LEAD_MODEL_NAME by default.")
-    ] = None,
-    use_good_rows: Annotated[
-        bool, typer.Option(help="Leave out rows with findings instead of stopping.")
-    ] = False,
-    as_json: Json = False,
-) -> None:
-    """Train on exported files, judge the model on the newest leads, and register it."""
-    from training.pipeline import train as train_files
-    from training.recipe import Recipe
-
-    settings = TrainSettings()
-    started = time.monotonic()
-    with _progress() as tell:
-        model = train_files(
-            [*leads, *(more or [])],
-            source_map,
-            definition,
-            recipe=Recipe(seed=settings.seed),
-            use_good_rows=use_good_rows,
-            tell=tell,
-        )
-        tell("Logging the run and registering the model")
-        registered = model.log(settings, name=name)
-    for finding in model.findings:
-        _messages.print(f"[yellow]note[/yellow] {finding}", markup=True)
-    document = {
-        "name": registered.name,
-        "version": registered.version,
-        "run_id": registered.run_id,
-        "model_digest": registered.model_digest,
-        "seconds": round(time.monotonic() - started, 1),
-        **model.summary(),
-    }
-    _answer(as_json, document, model.in_words(registered))
-
-
-@app.command()
-def promote(
-    version: Annotated[str, typer.Argument(help="Version that `lead-train train` printed.")],
-    name: Annotated[
-        str | None, typer.Option(help="Registered model; LEAD_MODEL_NAME by default.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Propose a version as champion; `lead-serve approve` decides whether it is served."""
-    from training.registry import promote as propose
-
-    settings = TrainSettings()
-    with _progress() as tell:
-        tell("Asking the registry")
-        found = propose(settings, name or settings.model_name, version)
-    _answer(
-        as_json,
-        {
-            "name": found.name,
-            "version": found.version,
-            "alias": "champion",
-            "model_digest": found.model_digest,
-        },
-        f"Version {found.version} of {found.name} is now the champion. "
-        f"Serve it with: lead-serve approve {found.version} --why '…'",
-    )
-
-
-@app.command()
-def results(
-    data: Annotated[Path, typer.Option(help="Folder with the real data sets.")],
-    examples: Annotated[
-        Path, typer.Option(help="Folder with their definitions and source maps.")
-    ] = Path("docs/examples"),
-    markdown: Annotated[bool, typer.Option(help="Write docs/results.md too.")] = False,
-    task: Annotated[str, typer.Option(help="Only tasks whose name holds this.")] = "",
-) -> None:
-    """Print the figures on real data, one JSON object for each task and model."""
-    from training.results import TASKS, as_markdown, real_results
-
-    rows = []
-    with _progress() as tell:
-        chosen = [known for known in TASKS if task in known.name]
-        for row in real_results(data, examples, tasks=chosen, tell=tell):
-            rows.append(row)
-            sys.stdout.write(json.dumps(row) + "\n")
-            sys.stdout.flush()
-    if markdown:
-        page = examples.parent / "results.md"
-        page.write_text(as_markdown(rows), encoding="utf-8")
-        _messages.print(f"Wrote {page}.")
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line; errors of the user's input end with one message and exit code 1."""
     try:
+        _run()
+    except KeyboardInterrupt:
+        _end_interrupted()
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:  # what typer makes of Ctrl-C
+            _end_interrupted()
+        raise
+
+
+def _end_interrupted() -> None:
+    sys.stderr.write("Interrupted; nothing half-done is left behind.\n")
+    sys.exit(_INTERRUPTED)
+
+
+def _run() -> None:
+    from pydantic import ValidationError
+
+    from features.errors import LeadQualityError
+    from training.commands import app
+
+    try:
         app()
     except LeadQualityError as error:
-        _messages.print(f"{error}", markup=False, style="red")
+        sys.stderr.write(f"{error}\n")
         sys.exit(1)
     except ValidationError as error:
         for found in error.errors(include_url=False, include_input=False):
             name = "_".join(str(part) for part in found["loc"]).upper()
-            _messages.print(
-                f"Setting LEAD_{name.removeprefix('LEAD_')}: {found['msg']}.", style="red"
-            )
+            name = name if name.startswith("MLFLOW_") else f"LEAD_{name.removeprefix('LEAD_')}"
+            sys.stderr.write(f"Setting {name}: {found['msg']}.\n")
         sys.exit(2)
-    except KeyboardInterrupt:
-        _messages.print("Interrupted; nothing half-done is left behind.", style="yellow")
-        sys.exit(130)
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """Show the current step with its time on standard error; plain lines without a terminal."""
-    if not _messages.is_terminal:
-        started = time.monotonic()
-        yield lambda step: _messages.print(
-            f"{time.monotonic() - started:6.1f} s  {step}", markup=False
-        )
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=_messages, transient=False) as shown:
-        current: list[Any] = []
-
-        def tell(step: str) -> None:
-            for task in current:
-                shown.update(task, total=1, completed=1)
-            current[:] = [shown.add_task(step, total=None)]
-
-        yield tell
-        for task in current:
-            shown.update(task, total=1, completed=1)
-
-
-def _answer(as_json: bool, document: dict[str, Any], words: str) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
-    else:
-        typer.echo(words)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features.errors import FileUnreadable, LeadQualityError, LeadsRejected
+from features.errors import FileUnreadable, Finding, LeadQualityError, LeadsRejected
 from features.text import Unreadable, parse_number
 from tests.features.exports import (
     DECISIONS,
@@ -71,7 +71,7 @@ BAD_FILES = {
     ),
     "text after a closing quote": (
         as_csv().replace("展示会", '"展示"会').encode(),
-        r"row 3 \(line 3\), column '流入元': ',' expected after '\"'",
+        r"row 3 \(line 3\), column '流入元': text goes on after a closing quote.*tried were comma, sem",
     ),
     "a cell of 5 MB": (
         as_csv(with_cell(LEADS, 3, "会社名", "x" * 5_000_000)).encode(),
@@ -109,7 +109,10 @@ BAD_LEADS = {
     "a date before computers": (with_cell(LEADS, 3, "登録日時", "1926/1/1"), "a time before 1990"),
     "a year without end": (with_cell(LEADS, 3, "登録日時", "9999-12-31"), "no readable date"),
     "a ragged row": (LEADS[:2] + [[*LEADS[2], "x"]], "row 3: .*has 9 columns, these rows have 10"),
-    "a delimiter that does not fit": ([["\t".join(row)] for row in LEADS], "has no column 'リードID'"),
+    "a delimiter that does not fit": (
+        [["\t".join(row)] for row in LEADS],
+        "has no column 'リードID'.*The delimiter was the comma, as the source map says. Correct `del",
+    ),
 }  # fmt: skip
 
 
@@ -146,6 +149,57 @@ def test_decisions_that_cannot_be_trusted_are_refused(tmp_path, kind):
     rows, message = BAD_DECISIONS[kind]
 
     check_one_clear_error(tmp_path, write_export(tmp_path, decisions=rows), message)
+
+
+def test_a_delimiter_that_is_none_of_those_tried_is_told_in_words(tmp_path):
+    rows = [["|".join(row)] for row in LEADS]
+
+    check_one_clear_error(
+        tmp_path,
+        write_export(tmp_path, rows),
+        "The delimiter was taken to be the comma; tried were comma, semicolon, tab",
+    )
+
+
+def test_errors_come_first_and_apart_from_what_would_not_stop_the_run(tmp_path):
+    with pytest.raises(LeadsRejected) as caught:
+        read_export(write_export(tmp_path, with_cell(LEADS, 3, "登録日時", "昨日")))
+
+    first, *rest = str(caught.value).splitlines()
+    split = rest.index("Also noted (would not stop the run):")
+    assert first == "1 error(s); nothing was used and nothing was written."
+    assert "no readable date" in rest[0]
+    assert (split, len(rest)) == (1, 1 + len(caught.value.findings))
+
+
+def test_a_rejection_with_errors_only_notes_nothing_else():
+    told = str(LeadsRejected([Finding("blank_kind", "the kind is blank.", "Fill the cells.")]))
+
+    assert told.splitlines()[1:] == ["- the kind is blank. Fill the cells."]
+
+
+def test_a_missing_column_explains_what_follows_from_it(tmp_path):
+    leads = [[{"流入元": "流入"}.get(cell, cell) for cell in LEADS[0]], *LEADS[1:]]
+    decisions = [[cell for cell in row if cell != row[3]] for row in DECISIONS]
+
+    with pytest.raises(LeadsRejected) as caught:
+        read_export(write_export(tmp_path, leads, decisions))
+
+    codes = {finding.code for finding in caught.value.findings}
+    assert "missing_column" in codes
+    assert codes.isdisjoint({"field_blank", "column_not_mapped", "blank_reason"})
+
+
+def test_all_unknown_kinds_are_named_so_that_a_map_can_be_written_from_them(tmp_path):
+    unknown = [f"区分{number}" for number in range(62)]
+    decisions = DECISIONS[:1] + [["L1", "2026/3/1", kind, *[""] * 4] for kind in unknown]
+
+    with pytest.raises(LeadsRejected) as caught:
+        read_export(write_export(tmp_path, decisions=decisions))
+
+    told = str(caught.value)
+    assert [kind for kind in unknown if repr(kind) not in told] == unknown[60:]
+    assert "and 2 more" in told
 
 
 def test_behaviour_that_cannot_be_trusted_is_refused(tmp_path):

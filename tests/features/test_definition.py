@@ -84,8 +84,8 @@ def test_a_definition_is_read_from_a_file(tmp_path):
         ("fields.source.type", "colour", "fields.source.type: Input should be"),
         ("fields.source.group", "luck", "fields.source.group: Input should be"),
         ("fields.source.known", "never", "fields.source.known: Input should be"),
-        ("fields.source.names", {"ja": "流入元"}, "fields.source.names.en: Field required"),
-        ("fields.source.colour", 1, "fields.source.colour: Extra inputs"),
+        ("fields.source.names", {"ja": "流入元"}, "fields.source.names.en: is missing"),
+        ("fields.source.colour", 1, "fields.source.colour: unknown key 'colour'; the keys here"),
         ("fields.Source", {}, "fields.Source.[key]: String should match pattern"),
         ("behaviours.downloads_90d.window_days", 0, "window_days: Input should be greater than 0"),
         ("behaviours.downloads_90d.measure", "mean", "measure: Input should be 'count'"),
@@ -104,9 +104,11 @@ def test_a_definition_is_read_from_a_file(tmp_path):
         ("economics.capacity_per_week", 0, "capacity_per_week: Input should be greater than 0"),
         ("economics.audit_share", 0.6, "audit_share: Input should be less than or equal to 0.5"),
         ("economics.currency", "YEN!", "economics.currency: String should have at most 3"),
-        ("colour", "red", "colour: Extra inputs are not permitted"),
+        ("colour", "red", "colour: unknown key 'colour'; the keys here are version, name"),
+        ("economics.curency", "EUR", "unknown key 'curency'; did you mean 'currency'?"),
+        ("reasons.no_budget.Queue", "x", "unknown key 'Queue'; did you mean 'queue'?"),
     ],
-    ids=range(39),
+    ids=range(41),
 )
 def test_a_broken_rule_is_named(path, value, message):
     with pytest.raises(DefinitionInvalid, match=re.escape(message)):
@@ -118,7 +120,7 @@ def test_a_broken_rule_is_named(path, value, message):
             "economics", "reasons.no_fit.conversion", "reasons.no_fit.acceptance"],
 )  # fmt: skip
 def test_a_missing_part_is_named(key):
-    with pytest.raises(DefinitionInvalid, match=re.escape(f"{key}: Field required")):
+    with pytest.raises(DefinitionInvalid, match=re.escape(f"{key}: is missing")):
         parse_definition(changed(key, None, drop=True))
 
 

@@ -281,7 +281,7 @@ def test_good_rows_are_used_when_the_user_says_so(tmp_path):
     leads = with_cell(with_cell(LEADS, 3, "登録日時", "昨日"), 4, "リードID", "L1")
     paths = write_export(tmp_path, leads)
 
-    with pytest.raises(LeadsRejected, match=r"\d finding\(s\); nothing was used"):
+    with pytest.raises(LeadsRejected, match=r"2 error\(s\); nothing was used"):
         read_export(paths)
     history = read_export(paths, use_good_rows=True)
 

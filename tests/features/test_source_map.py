@@ -77,7 +77,10 @@ def test_a_map_that_is_not_there_is_named(tmp_path):
         ("- a", "holds no mapping"),
         ("", "holds no mapping"),
         ("\x00", "is not YAML"),
-        (SNAPSHOT + "colour: red", "colour: Extra inputs"),
+        (
+            SNAPSHOT + "colour: red",
+            "colour: unknown key 'colour'; the keys here are version, mode, leads",
+        ),
         ("version: 2\n" + SNAPSHOT, "version: Input should be 1"),
         (SNAPSHOT.replace("snapshot", "diary"), "mode: Input should be"),
         (SNAPSHOT.replace("{source: Source}", "{}"), "leads.fields: Dictionary should have"),
@@ -121,9 +124,21 @@ def test_a_map_that_is_not_there_is_named(tmp_path):
             HISTORY.replace("{constant: won}", "{constant: won, values: {a: won}}"),
             "`values` belong to a `column`",
         ),
-        (HISTORY.replace('file: "*e*", ', ""), "events.0.file: Field required"),
+        (HISTORY.replace('file: "*e*", ', ""), "- events.0.file: is missing"),
+        (
+            HISTORY.replace("kind:", "kid: {}, kind:"),
+            "events.0.kid: unknown key 'kid'; did you mean 'kind'?",
+        ),
+        (
+            SNAPSHOT.replace("won}", "{event: lost, raeson: x}}"),
+            "leads.status.values.Won.raeson: unknown key 'raeson'; did you mean 'reason'?",
+        ),
+        (
+            SNAPSHOT.replace("Status,", "Status, Reason: {},"),
+            "leads.status.Reason: unknown key 'Reason'; did you mean 'reason'?",
+        ),
     ],
-    ids=range(28),
+    ids=range(31),
 )
 def test_a_broken_map_is_refused_with_the_rule(text, message):
     with pytest.raises(SourceMapInvalid, match=re.escape(message)):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,47 @@ def test_an_approval_is_told_in_words(
     assert "Version 3 of lead-quality may serve" in capsys.readouterr().out
 
 
+def test_an_approval_takes_a_name_and_says_how_that_name_is_served(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    scorer: LeadScorer,
+) -> None:
+    monkeypatch.setattr(
+        "serving.champion.approve",
+        lambda settings, *_, **__: replace(
+            approved(settings, scorer, "3"), model_name=settings.model_name
+        ),
+    )
+
+    assert run(monkeypatch, "approve", "3", "--why", "better", "--name", "our model") == 0
+
+    told = capsys.readouterr().out
+    assert "Version 3 of our model may serve" in told
+    assert "LEAD_MODEL_NAME='our model' lead-serve serve" in told
+
+
+def test_the_name_of_an_approval_may_come_from_the_environment(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    scorer: LeadScorer,
+) -> None:
+    monkeypatch.setenv("LEAD_MODEL_NAME", "ours")
+    monkeypatch.setattr(
+        "serving.champion.approve",
+        lambda settings, *_, **__: replace(
+            approved(settings, scorer, "3"), model_name=settings.model_name
+        ),
+    )
+
+    assert run(monkeypatch, "approve", "3", "--why", "better") == 0
+
+    told = capsys.readouterr().out
+    assert "Version 3 of ours may serve" in told
+    assert "A running service takes it" in told
+
+
 def test_a_port_in_use_is_a_clear_message(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -99,14 +141,16 @@ def test_a_port_in_use_is_a_clear_message(
 
         assert run(monkeypatch, "serve", "--port", port) == 1
 
-    assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"cannot listen on 127.0.0.1:{port}: another program listens there" in told
+    assert "OSError" not in told
 
 
 def test_an_address_that_is_none_is_a_clear_message(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(monkeypatch, "serve", "--host", "::zz", "--port", "0") == 1
-    assert "cannot listen on" in capsys.readouterr().err
+    assert "cannot listen on ::zz:0: it is no address of this machine" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])

@@ -1,5 +1,6 @@
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -106,7 +107,65 @@ def test_train_and_promote_from_files(tmp_path, world_folder):
     promoted = lead_train("promote", document["version"], "--name", "mine", home=tmp_path / "home")
 
     assert promoted.returncode == 0, promoted.stderr
-    assert f"lead-serve approve {document['version']}" in promoted.stdout
+    assert f"lead-serve approve {document['version']} --name mine --why" in promoted.stdout
+
+
+@pytest.mark.parametrize("variables", [{}, {"MLFLOW_TRACKING_URI": "sqlite:///none/mlflow.db"}])
+def test_promote_before_any_training_makes_no_store(tmp_path, variables):
+    done = lead_train("promote", "1", home=tmp_path / "home", **variables)
+
+    assert done.returncode == 1
+    assert "There is no MLflow store yet at sqlite:///" in done.stderr
+    assert "train first" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def stop_at(marker: str, code: str, home: Path, *arguments: object) -> tuple[int, str]:
+    """Start lead-train as its console script does, send Ctrl-C at a marker, and wait."""
+    running = subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "LEAD_HOME": str(home), "PYTHONUNBUFFERED": "1"},
+    )
+    assert running.stderr is not None
+    told = ""
+    while marker not in told and (line := running.stderr.readline()):
+        told += line
+    running.send_signal(signal.SIGINT)
+    told += running.communicate(timeout=60)[1]
+    return running.returncode, told
+
+
+def test_ctrl_c_while_the_program_is_being_imported_ends_with_one_line(tmp_path):
+    code = (
+        "import sys, time\n"
+        "class Slow:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': print('importing', file=sys.stderr); time.sleep(60)\n"
+        "sys.meta_path.insert(0, Slow())\n"
+        "from training.cli import main\n"
+        "main()\n"
+    )
+
+    returned, told = stop_at("importing", code, tmp_path, "train")
+
+    assert returned == 130
+    assert told == "importing\nInterrupted; nothing half-done is left behind.\n"
+
+
+def test_ctrl_c_at_work_ends_with_130_and_leaves_nothing(tmp_path):
+    out = tmp_path / "w"
+
+    returned, told = stop_at(
+        "Inventing", "from training.cli import main; main()", tmp_path, "world", "--out", out,
+        "--leads", "200000",
+    )  # fmt: skip
+
+    assert returned == 130
+    assert told.endswith("\nInterrupted; nothing half-done is left behind.\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_settings_come_from_the_environment_and_are_described(monkeypatch, tmp_path):
