@@ -50,7 +50,7 @@ class LeadHistory:
         Same index; for each mapped field known at arrival its normalised text (str or None). A
         value that its type cannot read is None, and counted in `findings`.
     later : pandas.DataFrame
-        Same index; columns known only after hand-off, for the leak scan. Never for a model.
+        Same index; columns known only after hand-off; read apart, never for a model.
     events : pandas.DataFrame
         ``lead_id, at, kind, reason, amount, actor, source, event_id``; `at` is NaT in snapshot
         mode. Sorted by time.
