@@ -7,13 +7,11 @@ outer bins catch what lies outside); a category is a kept level, `other` (1) or 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +22,15 @@ from features.errors import ArtefactRefused
 from features.events import Act, behaviour_values
 from features.inputs import (
     ARRIVAL,
+    MISSING,
+    OTHER,
     PARSERS_VERSION,
     Derivation,
     Habits,
+    Input,
     Value,
     derivations_of,
+    stored_input,
     synonyms_of,
 )
 from features.past_leads import fitted_inputs, value_columns
@@ -39,63 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MISSING", "OTHER", "Encoded", "Input", "LeadEncoder", "LeadInput"]
 
-MISSING = 0
-OTHER = 1
 Codes = NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input of the model.
-
-    Attributes
-    ----------
-    name : str
-        Field or behaviour name, with the derived part after a dot: ``job_title.rank``.
-    field : str
-        The field or behaviour a person knows it by; contributions are grouped back to it.
-    group : str
-        Fit, interest, timing or data.
-    kind : {"number", "category"}
-        Numbers have ordered codes.
-    edges : tuple of float
-        Upper ends of all bins but the last; a value on an edge belongs to the bin below it.
-    centres, lows, highs : tuple of float
-        Median, least and greatest training value of each bin.
-    levels : tuple of str
-        Kept categories; the code of ``levels[0]`` is 2.
-    shown : tuple of str
-        How each level was mostly written.
-    """
-
-    name: str
-    field: str
-    group: str
-    kind: Literal["number", "category"]
-    edges: tuple[float, ...] = ()
-    centres: tuple[float, ...] = ()
-    lows: tuple[float, ...] = ()
-    highs: tuple[float, ...] = ()
-    levels: tuple[str, ...] = ()
-    shown: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Number of codes, missing and other included."""
-        return len(self.edges) + 2 if self.kind == "number" else len(self.levels) + 2
-
-    @cached_property
-    def code_of_level(self) -> dict[str, int]:
-        """The code of each kept level."""
-        return {level: OTHER + 1 + position for position, level in enumerate(self.levels)}
-
-    def code(self, value: Value) -> int:
-        """Return the code of a value that its derivation has read."""
-        if value is None:
-            return MISSING
-        if isinstance(value, str):
-            return self.code_of_level.get(value, OTHER)
-        return 1 + bisect_left(self.edges, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,7 +295,7 @@ class LeadEncoder:
                     f"The model was made with parsers {stored['parsers']}, this program has "
                     f"{PARSERS_VERSION}. Train again, or run the program version it was made with."
                 )
-            inputs = [_stored_input(given) for given in stored["inputs"]]
+            inputs = [stored_input(given) for given in stored["inputs"]]
             habits = Habits(
                 definition.zone,
                 tuple(str(blank) for blank in stored["blanks"]),
@@ -380,30 +326,3 @@ def _blank_inputs(definition: LeadDefinition) -> list[Input]:
         Input(name, name, behaviour.group, "number")
         for name, behaviour in definition.behaviours.items()
     ]
-
-
-def _stored_input(stored: Mapping[str, Any]) -> Input:
-    given = Input(
-        name=str(stored["name"]),
-        field=str(stored["field"]),
-        group=str(stored["group"]),
-        kind=stored["kind"],
-        edges=tuple(float(edge) for edge in stored["edges"]),
-        centres=tuple(float(centre) for centre in stored["centres"]),
-        lows=tuple(float(low) for low in stored["lows"]),
-        highs=tuple(float(high) for high in stored["highs"]),
-        levels=tuple(str(level) for level in stored["levels"]),
-        shown=tuple(str(form) for form in stored["shown"]),
-    )
-    is_number = given.kind == "number"
-    if given.kind not in ("number", "category") or (given.levels if is_number else given.edges):
-        raise ValueError("edges belong to numbers, levels to categories")
-    if is_number and (
-        not len(given.centres) == len(given.lows) == len(given.highs) == len(given.edges) + 1
-        or not all(map(math.isfinite, given.edges))
-        or any(later <= earlier for earlier, later in pairwise(given.edges))
-    ):
-        raise ValueError("edges must ascend, with one centre more than edges")
-    if len(given.shown) != len(given.levels) or len(set(given.levels)) != len(given.levels):
-        raise ValueError("levels must differ, each with its spelling")
-    return given

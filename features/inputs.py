@@ -6,11 +6,14 @@ one typed field, one or more inputs. The table below is the only place where tha
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Literal
+from itertools import pairwise
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from features import text, titles
@@ -18,11 +21,15 @@ from features.definition import LeadField, Names
 
 __all__ = [
     "ARRIVAL",
+    "MISSING",
+    "OTHER",
     "PARSERS_VERSION",
     "Derivation",
     "Habits",
+    "Input",
     "Value",
     "derivations_of",
+    "stored_input",
     "synonyms_of",
 ]
 
@@ -32,10 +39,68 @@ PARSERS_VERSION = 1
 ARRIVAL = "arrived_at"
 """A field of this name is the time of arrival; where it is not given, the scoring time is."""
 
+MISSING = 0
+OTHER = 1
+"""Codes of a value that is not there, and of a category without a code of its own."""
+
 Value = float | str | None
 Kind = Literal["number", "category"]
 _INSTANT = timedelta(microseconds=1)
 _LONGEST_BLANK = 1000
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the model.
+
+    Attributes
+    ----------
+    name : str
+        Field or behaviour name, with the derived part after a dot: ``job_title.rank``.
+    field : str
+        The field or behaviour a person knows it by; contributions are grouped back to it.
+    group : str
+        Fit, interest, timing or data.
+    kind : {"number", "category"}
+        Numbers have ordered codes.
+    edges : tuple of float
+        Upper ends of all bins but the last; a value on an edge belongs to the bin below it.
+    centres, lows, highs : tuple of float
+        Median, least and greatest training value of each bin.
+    levels : tuple of str
+        Kept categories; the code of ``levels[0]`` is 2.
+    shown : tuple of str
+        How each level was mostly written.
+    """
+
+    name: str
+    field: str
+    group: str
+    kind: Literal["number", "category"]
+    edges: tuple[float, ...] = ()
+    centres: tuple[float, ...] = ()
+    lows: tuple[float, ...] = ()
+    highs: tuple[float, ...] = ()
+    levels: tuple[str, ...] = ()
+    shown: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        """Number of codes, missing and other included."""
+        return len(self.edges) + 2 if self.kind == "number" else len(self.levels) + 2
+
+    @cached_property
+    def code_of_level(self) -> dict[str, int]:
+        """The code of each kept level."""
+        return {level: OTHER + 1 + position for position, level in enumerate(self.levels)}
+
+    def code(self, value: Value) -> int:
+        """Return the code of a value that its derivation has read."""
+        if value is None:
+            return MISSING
+        if isinstance(value, str):
+            return self.code_of_level.get(value, OTHER)
+        return 1 + bisect_left(self.edges, value)
 
 
 @dataclass(frozen=True)
@@ -151,3 +216,31 @@ def synonyms_of(values: Mapping[str, Names]) -> dict[str, str]:
             if key is not None:
                 synonyms[key] = code
     return synonyms
+
+
+def stored_input(stored: Mapping[str, Any]) -> Input:
+    """Read one input out of a stored encoder; ValueError where its parts do not fit."""
+    given = Input(
+        name=str(stored["name"]),
+        field=str(stored["field"]),
+        group=str(stored["group"]),
+        kind=stored["kind"],
+        edges=tuple(float(edge) for edge in stored["edges"]),
+        centres=tuple(float(centre) for centre in stored["centres"]),
+        lows=tuple(float(low) for low in stored["lows"]),
+        highs=tuple(float(high) for high in stored["highs"]),
+        levels=tuple(str(level) for level in stored["levels"]),
+        shown=tuple(str(form) for form in stored["shown"]),
+    )
+    is_number = given.kind == "number"
+    if given.kind not in ("number", "category") or (given.levels if is_number else given.edges):
+        raise ValueError("edges belong to numbers, levels to categories")
+    if is_number and (
+        not len(given.centres) == len(given.lows) == len(given.highs) == len(given.edges) + 1
+        or not all(map(math.isfinite, given.edges))
+        or any(later <= earlier for earlier, later in pairwise(given.edges))
+    ):
+        raise ValueError("edges must ascend, with one centre more than edges")
+    if len(given.shown) != len(given.levels) or len(set(given.levels)) != len(given.levels):
+        raise ValueError("levels must differ, each with its spelling")
+    return given

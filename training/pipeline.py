@@ -21,10 +21,10 @@ from training.recipe import Learned, Recipe, learn
 from training.reference import describe_past
 from training.registry import Registered, log_scorer
 from training.report import render_report
+from training.settings import TrainSettings
 
 if TYPE_CHECKING:
     from features.leads import LeadHistory
-    from training.settings import TrainSettings
 
 __all__ = ["Progress", "TrainedModel", "as_of_history", "train", "train_on"]
 
@@ -91,9 +91,10 @@ class TrainedModel:
         if self.backtest.note:
             lines.append(f"Not judged: {self.backtest.note}")
         lines += self.warnings()
-        lines.append(
-            f"Propose it with: lead-train promote {registered.version} --name {registered.name}"
+        named = (
+            "" if registered.name == TrainSettings().model_name else f" --name {registered.name}"
         )
+        lines.append(f"Propose it with: lead-train promote {registered.version}{named}")
         return "\n".join(lines)
 
     def warnings(self) -> list[str]:
