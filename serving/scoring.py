@@ -215,7 +215,7 @@ class ScoreService:
     def _decided(
         self, decision: Decision, scored: ScoredLead, language: Language
     ) -> dict[str, Any]:
-        texts = load_texts(language)
+        texts = load_texts(language).about(self._model.definition)
         said: dict[str, Any] = {
             "decision": decision.decision,
             "decision_reason": texts(

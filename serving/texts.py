@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
 import yaml
 
+from features.definition import LeadDefinition
+
 __all__ = ["LANGUAGES", "Language", "Texts", "choose_language", "load_texts"]
 
 Language = Literal["ja", "en"]
 LANGUAGES: tuple[Language, ...] = ("ja", "en")
+_WON: Mapping[Language, str] = {"ja": "受注", "en": "won"}
 
 
 class Texts:
     """The texts of one language; keys are paths such as ``lead.title``.
+
+    ``{won}`` in a text stands for the definition's word for a conversion, see `about`.
 
     Examples
     --------
@@ -27,10 +33,22 @@ class Texts:
     def __init__(self, language: Language, tree: Mapping[str, Any]) -> None:
         self.language = language
         self._texts = dict(_leaves(tree))
+        self._won = _WON[language]
+
+    def about(self, definition: LeadDefinition) -> Texts:
+        """Return these texts with the definition's own word for a conversion."""
+        name = definition.conversion.get(self.language)
+        named = copy(self)
+        named._won = name if self.language == "ja" else _inside(name)
+        return named
 
     def __call__(self, key: str, /, **values: object) -> str:
         """Return the text of `key` with `values` filled in; KeyError when there is none."""
-        return self._texts[key].format(**values) if values else self._texts[key]
+        return self._texts[key].format(won=self._won, **values)
+
+    def form(self, key: str) -> str:
+        """Return the text of `key` with its gaps, such as ``{days}``."""
+        return self._texts[key]
 
     def names(self) -> set[str]:
         """Return all keys."""
@@ -38,7 +56,7 @@ class Texts:
 
     def get(self, key: str, default: str) -> str:
         """Return the text of `key`, or `default` when there is none."""
-        return self._texts.get(key, default)
+        return self(key) if key in self._texts else default
 
 
 @cache
@@ -78,6 +96,11 @@ def choose_language(asked: str | None, accepted: str | None, default: Language) 
             ):
                 best = weight, language
     return best[1] if best else default
+
+
+def _inside(name: str) -> str:
+    # Inside a sentence an English name begins small, unless it is an acronym.
+    return name[0].lower() + name[1:] if name[1:2].islower() else name
 
 
 def _weight(parameter: str) -> float:

@@ -20,6 +20,7 @@ from serving.pages.lead_charts import (
     score_scale,
     win_curve,
 )
+from serving.pages.svg import shorten_codes, signed
 from serving.pages.view import render, shown_time
 from serving.routes.leads import LeadIdInPath
 from serving.store import Prediction
@@ -46,7 +47,7 @@ def lead_page(
     model = service.models.model
     if model is None:
         return render(request, "model_missing.html", language, {}, status=503)
-    view = _view(recorded, model.definition, load_texts(language))
+    view = _view(recorded, model.definition, load_texts(language).about(model.definition))
     return render(request, "lead.html", language, view)
 
 
@@ -65,6 +66,7 @@ def _view(recorded: list[Prediction], definition: LeadDefinition, texts: Texts) 
         "reason": texts(
             f"decision_reason.{newest.decision}", line=percent(answer["line"], language)
         ),
+        "grade_note": texts("lead.grade_note") if _seem_to_differ(newest) else "",
         "acceptance": acceptance_bar(answer["acceptance_probability"], texts)
         if "acceptance_probability" in answer
         else None,
@@ -87,6 +89,11 @@ def _view(recorded: list[Prediction], definition: LeadDefinition, texts: Texts) 
         ],
         "inputs": _inputs(newest, definition, language),
     }
+
+
+def _seem_to_differ(newest: Prediction) -> bool:
+    is_high = newest.grade in ("A", "B")
+    return is_high if newest.decision == "nurture" else not is_high
 
 
 def _chance_label(answer: Mapping[str, Any], texts: Texts) -> str:
@@ -120,13 +127,16 @@ def _factors(
     answer: Mapping[str, Any], texts: Texts
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     language = texts.language
+    told = [factor["evidence"] for factor in answer["factors"] if "evidence" in factor]
+    top = max((max(one["rate"], one["overall"]) for one in told), default=1.0)
     shown = []
     for factor in answer["factors"]:
         row = {
-            "short": factor["short"][language],
+            "short": shorten_codes(factor["short"][language]),
+            "full": factor["short"][language],
             "is_positive": factor["points"] >= 0,
             "group": factor["group"],
-            "points": texts("lead.points", points=f"{factor['points']:+.1f}"),
+            "points": texts("lead.points", points=signed(factor["points"])),
             "odds": texts("lead.odds", odds=f"{factor['odds']:.2f}"),
             "evidence": "",
             "bars": None,
@@ -142,7 +152,7 @@ def _factors(
                 overall=percent(evidence["overall"], language),
                 n=f"{evidence['n']:,}",
             )
-            row["bars"] = rate_bars(evidence["rate"], evidence["overall"], texts)
+            row["bars"] = rate_bars(evidence["rate"], evidence["overall"], top, texts)
         else:
             row["note"] = texts("lead.rare" if factor["is_rare"] else "lead.no_rate")
         shown.append(row)
@@ -153,7 +163,8 @@ def _factors(
 
 def _ladder(answer: Mapping[str, Any], score: float, texts: Texts) -> object:
     steps = [
-        Step(factor["short"][texts.language], factor["points"]) for factor in answer["factors"]
+        Step(factor["short"][texts.language], factor["points"], factor["is_rare"])
+        for factor in answer["factors"]
     ]
     steps.append(Step(texts("lead.ladder_other"), answer["other_points"]))
     return ladder(answer["base_points"], steps, score, texts)

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from features.definition import Grades
 from features.wording import percent
-from serving.pages.svg import Svg, fit_text, nice_ticks, signed, text_width
+from serving.pages.svg import Svg, nice_ticks, signed, text_width
 from serving.texts import Texts
 
 __all__ = [
@@ -123,10 +123,11 @@ def win_curve(points: Sequence[tuple[int, float]], main: int, line: float, texts
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rung of the ladder: what it is called and the points it adds."""
+    """One rung of the ladder: its name, its points, and whether few past cases bear it out."""
 
     label: str
     points: float
+    is_rare: bool = False
 
 
 def ladder(base: float, steps: Sequence[Step], score: float, texts: Texts) -> Markup:
@@ -145,19 +146,23 @@ def ladder(base: float, steps: Sequence[Step], score: float, texts: Texts) -> Ma
     def x_of(points: float) -> float:
         return left + (points - low) * scale
 
-    base_x = x_of(base)
-    figure.line(base_x, 22, base_x, height - 6, "base-line")
+    # The lines come first and stop short of the labels, which would be struck through else.
+    for place in range(len(steps) + 2):
+        y = row * place + 4
+        figure.line(x_of(base), y + 18, x_of(base), y + 37, "base-line")
+        if place:
+            start = x_of(reached[place - 1] if place <= len(steps) else base)
+            figure.line(start, y - 9, start, y - 2, "link")
+            figure.line(start, y + 16, start, y + 19, "link")
 
     def rung(place: int, label: str, start: float, end: float, amount: str, kind: str) -> None:
         y = row * place + 4
         x, width = min(x_of(start), x_of(end)), abs(x_of(end) - x_of(start))
-        figure.text(left, y + 12, fit_text(label, WIDTH - left - 80, 13.5), "label")
-        figure.text(WIDTH - 4, y + 32, amount, f"value {kind}-text", "end")
+        figure.label(left, y + 12, label, WIDTH - left - 40, 14.0)
+        figure.text(WIDTH - 4, y + 32, amount, f"value {kind.partition(' ')[0]}-text", "end")
         figure.rect(
             x, y + 19, max(width, 1.5), 16, f"bar {kind}", hint=f"{label} {amount}", radius=2
         )
-        if place:
-            figure.line(x_of(start), y - 9, x_of(start), y + 19, "link")
 
     rung(
         0,
@@ -169,7 +174,8 @@ def ladder(base: float, steps: Sequence[Step], score: float, texts: Texts) -> Ma
     )
     for place, (step, start) in enumerate(zip(steps, reached, strict=False), start=1):
         kind = "positive" if step.points >= 0 else "negative"
-        rung(place, step.label, start, start + step.points, signed(step.points), kind)
+        pale = f"{kind} pale" if step.is_rare else kind
+        rung(place, step.label, start, start + step.points, signed(step.points), pale)
     rung(len(steps) + 1, texts("lead.ladder_total"), base, total, f"{score:.1f}", "total")
     return figure.render()
 
@@ -188,8 +194,11 @@ def acceptance_bar(acceptance: float, texts: Texts) -> Markup:
     return figure.render()
 
 
-def rate_bars(rate: float, overall: float, texts: Texts) -> Markup:
-    """Draw the share won of leads with one value over the share of all leads (0 to 1)."""
+def rate_bars(rate: float, overall: float, top: float, texts: Texts) -> Markup:
+    """Draw the share won of leads with one value over the share of all leads (0 to 1).
+
+    `top` (0 to 1) is the share whose bar takes all the room: the same for all bars of a page.
+    """
     language = texts.language
     rows = (
         (texts("lead.rate_this"), rate, "bar total"),
@@ -203,7 +212,7 @@ def rate_bars(rate: float, overall: float, texts: Texts) -> Markup:
     for place, (label, share, kind) in enumerate(rows):
         y = 4 + place * 20
         figure.text(0, y + 11, label, "tick")
-        width = room * share / max(rate, overall, 1e-9)
+        width = room * share / max(top, rate, overall, 1e-9)
         figure.rect(label_width, y, max(width, 1.5), 13, kind, radius=2)
         figure.text(label_width + width + 7, y + 11, percent(share, language), "tick")
     return figure.render()

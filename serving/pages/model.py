@@ -31,7 +31,7 @@ def model_page(request: Request, service: ServiceDep, language: LanguageDep) -> 
     if model is None:
         return render(request, "model_missing.html", language, {}, status=503)
     if language not in model.pages:
-        model.pages[language] = _view(model, load_texts(language))
+        model.pages[language] = _view(model, load_texts(language).about(model.definition))
     return render(request, "model.html", language, model.pages[language])
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from features.factors import MIN_CASES
 from features.wording import percent
-from serving.pages.svg import Svg, fit_text, nice_ticks, signed
+from serving.pages.svg import MINUS, Svg, fit_text, nice_ticks, shorten_codes, signed
 from serving.texts import Texts
 
 __all__ = [
@@ -73,7 +74,7 @@ def importance_chart(fields: Sequence[Importance], title: str) -> Markup:
     top = max((field.points for field in fields), default=1.0) or 1.0
     for place, field in enumerate(fields):
         y = row * place + 4
-        figure.text(left - 10, y + 14, fit_text(field.label, left - 14, 13.5), "label", "end")
+        figure.label(left - 10, y + 14, field.label, left - 14, 15.0, anchor="end")
         width = (WIDTH - left - 54) * field.points / top
         figure.rect(
             left,
@@ -135,8 +136,16 @@ def number_chart(
     figure.text(4, 14, texts("model.points_axis"), "axis")
     for tick in _around_zero(low, high):
         figure.line(left, y_of(tick), WIDTH - right, y_of(tick), "zero" if tick == 0 else "grid")
-        figure.text(left - 7, y_of(tick) + 4.5, f"{tick:+g}" if tick else "0", "tick", "end")
-    figure.line(x_of(0), y_of(points[0]), x_of(0) + gap - 8, y_of(points[0]), "curve")
+        figure.text(
+            left - 7,
+            y_of(tick) + 4.5,
+            f"{tick:+g}".replace("-", MINUS) if tick else "0",
+            "tick",
+            "end",
+        )
+    is_rare = any(band.first == 0 and band.n < MIN_CASES for band in bands)
+    missing = "curve pale" if is_rare else "curve"
+    figure.line(x_of(0), y_of(points[0]), x_of(0) + gap - 8, y_of(points[0]), missing)
     steps = [
         place
         for code in range(1, len(points))
@@ -179,8 +188,8 @@ def number_chart(
         figure.line(left, y, WIDTH - right, y, "overall")
         figure.text(
             WIDTH - right,
-            y - 4,
-            f"{texts('model.overall')} {percent(overall, language)}",
+            floor - lower - 14,
+            f"- - {texts('model.overall')} {percent(overall, language)}",
             "tick",
             "end",
         )
@@ -225,32 +234,22 @@ def level_chart(levels: Sequence[Level], overall: float | None, title: str, text
     for place, level in enumerate(levels):
         y = top + row * place
         kind = "positive" if level.points >= 0 else "negative"
-        figure.text(
-            label_end - 8, y + 14, fit_text(level.label, label_end - 10, 13), "label", "end"
-        )
+        figure.label(label_end - 8, y + 14, level.label, label_end - 10, 16.0, anchor="end")
         end = zero + level.points * scale
         figure.rect(
             min(zero, end),
             y + 2,
             max(abs(end - zero), 1.5),
             15,
-            f"bar {kind}",
+            f"bar {kind} pale" if level.n < MIN_CASES else f"bar {kind}",
             f"{level.label} {signed(level.points)}",
             2,
         )
-        inside = abs(end - zero) > 40
-        amount_x = end - 5 if level.points >= 0 else end + 5
-        if not inside:
-            amount_x = max(zero, end) + 5
-        figure.text(
-            amount_x,
-            y + 14,
-            signed(level.points),
-            "tick on-bar" if inside else "tick",
-            "end" if inside and level.points >= 0 else "start",
-        )
+        # Right of the bar or of the line, where there is always room.
+        figure.text(max(zero, end) + 5, y + 14, signed(level.points), "tick")
         if level.rate is None:
             rare = texts("lead.rare") if level.n else "–"
+            figure.rect(rate_start - 2, y + 1, n_end - 40 - rate_start, 18, "paper")
             figure.text(rate_start, y + 14, rare, "tick faint")
         else:
             width = rate_room * level.rate / most
@@ -299,7 +298,7 @@ def pair_map(
     for r, (row, values) in enumerate(zip(rows, points, strict=True)):
         y = top + r * cell
         if cell >= 13 or r % 2 == 0:
-            figure.text(left - 6, y + cell / 2 + 4, fit_text(row, left - 10, 11.5), "small", "end")
+            figure.label(left - 6, y + cell / 2 + 4, row, left - 10, 13.0, "small", "end")
         for c, value in enumerate(values):
             hint = texts("model.cell", row=row, column=columns[c], points=signed(value))
             figure.add(
@@ -318,7 +317,8 @@ def pair_map(
         turn = f"rotate(-38 {x:.1f} {base + 12:.1f})"
         figure.add(
             "text",
-            fit_text(column, 84, 11.5),
+            fit_text(shorten_codes(column), 84, 11.5),
+            column,
             x=x,
             y=base + 14,
             class_="small",

@@ -71,12 +71,12 @@ def _tested_on(
 ) -> str:
     if not results:
         return texts("model.not_tested")
-    n, won = (f"{int(results[0].get(name) or 0):,}" for name in ("n", "n_won"))
+    n, n_won = (f"{int(results[0].get(name) or 0):,}" for name in ("n", "n_won"))
     if horizon == EVER or not evaluation.get("cut_off"):
-        return texts("model.tested_ever", n=n, won=won)
+        return texts("model.tested_ever", n=n, n_won=n_won)
     days = texts("model.horizon_list", days=horizon)
     return texts(
-        "model.tested_on", n=n, won=won, days=days, cut_off=str(evaluation["cut_off"])[:10]
+        "model.tested_on", n=n, n_won=n_won, days=days, cut_off=str(evaluation["cut_off"])[:10]
     )
 
 

@@ -6,12 +6,16 @@ the shades of a map are written as attributes.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-__all__ = ["Svg", "fit_text", "nice_ticks", "signed", "text_width"]
+__all__ = ["MINUS", "Svg", "fit_text", "nice_ticks", "shorten_codes", "signed", "text_width"]
+
+MINUS = "−"
+_CODE = re.compile(r"[!-~]{19,}")
 
 
 class Svg:
@@ -52,6 +56,22 @@ class Svg:
         """Add a text; `anchor` is start, middle or end."""
         self.add("text", text, x=x, y=y, class_=class_, text_anchor=anchor)
 
+    def label(
+        self,
+        x: float,
+        y: float,
+        text: str,
+        width: float,
+        size: float,
+        class_: str = "label",
+        anchor: str = "start",
+    ) -> float:
+        """Add a text cut to `width` at a font size, with all of it as a hint; return its width."""
+        cut = fit_text(shorten_codes(text), width, size)
+        hint = text if cut != text else None
+        self.add("text", cut, hint, x=x, y=y, class_=class_, text_anchor=anchor)
+        return text_width(cut, size)
+
     def rect(
         self,
         x: float,
@@ -91,13 +111,22 @@ class Svg:
 
 
 def signed(points: float) -> str:
-    """Return points with sign and one decimal; nothing is written as minus zero.
+    """Return points with a real sign and one decimal; nothing is written as minus zero.
 
-    >>> signed(7.62), signed(-0.04)
-    ('+7.6', '0.0')
+    >>> signed(7.62), signed(-3.1), signed(-0.04)
+    ('+7.6', '−3.1', '0.0')
     """
     shown = f"{points:+.1f}"
-    return "0.0" if shown in ("+0.0", "-0.0") else shown
+    return "0.0" if shown in ("+0.0", "-0.0") else shown.replace("-", MINUS)
+
+
+def shorten_codes(text: str) -> str:
+    """Return `text` with codes of more than 18 characters cut, such as digests as value names.
+
+    >>> shorten_codes("Page is 88740e65d5d6b056e0cda098e1ea6313")
+    'Page is 88740e65d5d6b056e…'
+    """
+    return _CODE.sub(lambda found: found[0][:17] + "…", text)
 
 
 def text_width(text: str, size: float) -> float:

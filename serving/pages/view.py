@@ -14,6 +14,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.wording import percent
+from serving.dependencies import Service
 from serving.texts import Language, load_texts
 
 __all__ = ["render", "shown_time"]
@@ -47,6 +48,9 @@ def render(
         What the template shows; figures are `Markup`, everything else is escaped.
     """
     texts = load_texts(language)
+    service: Service = request.app.state.service
+    if service.models.model is not None:
+        texts = texts.about(service.models.model.definition)
     explicit = request.query_params.get("lang")
 
     def link(path: str, **query: str) -> str:

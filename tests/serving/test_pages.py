@@ -17,7 +17,7 @@ from serving.app import create_app
 from serving.pages.explain import field_figures, importance_of, pair_figures
 from serving.pages.lead_charts import Step, ladder, score_history, score_scale, win_curve
 from serving.pages.quality import quality_of
-from serving.pages.svg import Svg, fit_text, nice_ticks, text_width
+from serving.pages.svg import Svg, fit_text, nice_ticks, signed, text_width
 from serving.settings import ServeSettings
 from serving.texts import Language, load_texts
 from tests.builders import random_tables, small_encoder
@@ -175,10 +175,10 @@ def test_a_model_of_one_undated_horizon_has_pages_without_a_curve(settings: Serv
         not {"horizon_days", "interval_low", "quadrant", "acceptance_probability", "p_180"}
         & told.keys()
     )
-    assert "Past wins have no dates" in page
+    assert "The records hold no dates of “won”" in page
     assert "No decisions of sales" in page
     assert "rates by source" in page
-    assert "none (wins have no dates)" in model
+    assert "none (no dates of “won” on record)" in model
     assert "too short to test" in model
 
 
@@ -253,7 +253,7 @@ def test_points_of_a_curve_are_those_of_the_tables(scorer: LeadScorer) -> None:
     points = scorer.tables.mains[2][position] * 10 / 0.6931471805599453
 
     for value in points:
-        assert f"{value:+.1f}" in figures["Source"].figure
+        assert signed(value) in figures["Source"].figure
 
 
 def test_fields_are_ranked_by_how_much_they_move(scorer: LeadScorer) -> None:

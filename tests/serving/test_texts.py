@@ -19,7 +19,7 @@ def test_both_languages_have_the_same_keys_and_gaps() -> None:
     assert ja.names() == en.names()
     for key in ja.names():
         gaps = [
-            {name for _, name, _, _ in string.Formatter().parse(texts(key)) if name}
+            {name for _, name, _, _ in string.Formatter().parse(texts.form(key)) if name} - {"won"}
             for texts in (ja, en)
         ]
         assert gaps[0] == gaps[1], key
@@ -30,8 +30,10 @@ def test_japanese_texts_are_japanese_and_english_texts_are_not() -> None:
     ja, en = (load_texts(language) for language in LANGUAGES)
 
     same = {"site.language", "site.language_code", "lead.out_of"}
-    assert [key for key in en.names() - same if japanese.search(en(key))] == []
-    assert len([key for key in ja.names() if japanese.search(ja(key))]) > 0.85 * len(ja.names())
+    assert [key for key in en.names() - same if japanese.search(en.form(key))] == []
+    assert len([key for key in ja.names() if japanese.search(ja.form(key))]) > 0.85 * len(
+        ja.names()
+    )
 
 
 def test_a_missing_text_is_a_mistake_unless_a_default_is_given() -> None:
