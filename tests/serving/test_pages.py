@@ -168,9 +168,12 @@ def test_a_model_of_one_undated_horizon_has_pages_without_a_curve(settings: Serv
     approved(settings, scorer)
     with TestClient(create_app(settings, clock=lambda: NOW)) as client:
         told = client.post("/v1/score", json=LEAD).json()
+        serving = client.get("/v1/model").json()
         page, model = client.get("/leads/L-1042?lang=en").text, client.get("/model?lang=en").text
 
     assert (told["curve"], told["method"]) == ("none", "base_rate")
+    assert (serving["mode"], serving["horizons"]) == ("snapshot", [])
+    assert "horizon_days" not in serving
     assert (
         not {"horizon_days", "interval_low", "quadrant", "acceptance_probability", "p_180"}
         & told.keys()
