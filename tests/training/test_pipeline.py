@@ -183,7 +183,7 @@ def test_wrong_files_end_with_every_finding_and_no_model(world_folder, tmp_path)
     lines = (world_folder / "leads.csv").read_text("utf-8").splitlines()
     leads.write_text("\n".join([lines[0], lines[1], lines[1]]), "utf-8")
 
-    with pytest.raises(LeadsRejected, match="finding"):
+    with pytest.raises(LeadsRejected, match="nothing was used and nothing was written"):
         train(
             [leads, *world_files(world_folder)[1:]],
             world_folder / "source_map.yaml",
