@@ -34,6 +34,7 @@ __all__ = [
     "Judged",
     "ResultRow",
     "backtest",
+    "calibrated",
     "judge_origin",
     "judge_snapshot",
 ]
@@ -104,6 +105,8 @@ class Judged:
         1 or 0, and the weight that makes up for those not followed long enough.
     learned : Learned
         The model that was judged.
+    known : HistoryLabels or SnapshotLabels
+        Labels of all leads, as known when judging.
     """
 
     horizons: tuple[int, ...]
@@ -111,6 +114,7 @@ class Judged:
     outcome: Floats
     weight: Floats
     learned: Learned
+    known: HistoryLabels | SnapshotLabels
 
     def rows(self) -> Iterator[ResultRow]:
         """Yield the figures of each model at each horizon that can be judged."""
@@ -248,7 +252,7 @@ def judge_origin(
     )
     known = label_history(history, definition, today)
     test = origin_at(history, cut_off, test_days).test & known.worked & (known.entry_days == 0.0)
-    scorer = _calibrated(learned.scorer, shift)
+    scorer = calibrated(learned.scorer, shift)
     outcome = np.zeros((int(test.sum()), len(horizons)))
     weight = np.zeros_like(outcome)
     for h, horizon in enumerate(horizons):
@@ -260,7 +264,7 @@ def judge_origin(
     if learned.teacher is not None:
         promised[TEACHER] = learned.teacher_probabilities()[test]
     promised |= {name: baselines[name][test] for name in BASELINES if name in baselines}
-    return Judged(horizons, promised, outcome, weight, learned)
+    return Judged(horizons, promised, outcome, weight, learned, known)
 
 
 def judge_snapshot(
@@ -286,7 +290,7 @@ def judge_snapshot(
         promised[TEACHER] = learned.teacher_probabilities()[told]
     promised |= {name: baselines[name][told][:, None] for name in BASELINES}
     outcome = labels.outcome[told][:, None]
-    return Judged((EVER,), promised, outcome, np.ones_like(outcome), learned)
+    return Judged((EVER,), promised, outcome, np.ones_like(outcome), learned, labels)
 
 
 def _backtest_history(
@@ -307,9 +311,9 @@ def _backtest_history(
         shift=shift,
         tell=tell,
     )
-    known = label_history(history, definition, as_of)
+    known = judged.known
     to_add = 0.0
-    if judged.learned.teacher is not None:
+    if judged.learned.teacher is not None and isinstance(known, HistoryLabels):
         to_add = calibration_shift(
             judged.learned.teacher_probabilities(),
             known,
@@ -373,7 +377,8 @@ def _summary(mode: str, cut_off: datetime | None, judged: Judged, shift: float) 
     )
 
 
-def _calibrated(scorer: LeadScorer, shift: float) -> LeadScorer:
+def calibrated(scorer: LeadScorer, shift: float) -> LeadScorer:
+    """Return the scorer with this shift; base rates are never shifted."""
     old = scorer.calibration
     moved = Calibration(
         old.mode, old.method, old.main_horizon, shift if old.method == "student" else 0.0

@@ -14,9 +14,9 @@ import numpy as np
 from features.definition import EVER, LeadDefinition, load_definition
 from features.errors import Finding
 from features.leads import read_history
-from features.scorer import Calibration, LeadScorer
+from features.scorer import LeadScorer
 from features.source_map import SourceMap, load_source_map
-from training.evaluation import Backtest, backtest
+from training.evaluation import Backtest, backtest, calibrated
 from training.recipe import Learned, Recipe, learn
 from training.reference import describe_past
 from training.registry import Registered, log_scorer
@@ -270,16 +270,13 @@ def _sha256(path: Path) -> str:
 
 
 def _finished(learned: Learned, judged: Backtest) -> LeadScorer:
-    raw = learned.scorer
-    calibration = Calibration(
-        raw.calibration.mode,
-        raw.calibration.method,
-        raw.calibration.main_horizon,
-        judged.shift if raw.method == "student" else 0.0,
-    )
-    calibrated = LeadScorer(raw.encoder, raw.raw_tables, raw.acceptance, calibration)
-    labels, codes = learned.labels, learned.codes
-    reference: dict[str, Any] = describe_past(calibrated, codes, labels)
+    scorer = calibrated(learned.scorer, judged.shift)
+    reference: dict[str, Any] = describe_past(scorer, learned.codes, learned.labels)
     return LeadScorer(
-        raw.encoder, raw.raw_tables, raw.acceptance, calibration, reference, judged.document()
+        scorer.encoder,
+        scorer.raw_tables,
+        scorer.acceptance,
+        scorer.calibration,
+        reference,
+        judged.document(),
     )

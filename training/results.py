@@ -180,6 +180,7 @@ def _pooled(parts: Sequence[Judged]) -> Judged:
         np.concatenate([part.outcome[:, own] for part, own in zip(parts, columns, strict=True)]),
         np.concatenate([part.weight[:, own] for part, own in zip(parts, columns, strict=True)]),
         parts[-1].learned,
+        parts[-1].known,
     )
 
 
