@@ -15,17 +15,30 @@ from functools import cached_property
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from features.errors import DefinitionInvalid, shorten
 from features.strict_yaml import broken_rules, load_yaml
+from features.terms import (
+    AcceptedFinding,
+    Behaviour,
+    Economics,
+    Frozen,
+    Grades,
+    Identifier,
+    Language,
+    LeadField,
+    Names,
+    Reason,
+)
 
 __all__ = [
     "EVER",
+    "AcceptedFinding",
     "Behaviour",
     "Change",
     "Economics",
@@ -40,147 +53,8 @@ __all__ = [
 EVER = 0
 """The one horizon of snapshot mode: won at any time, no date known."""
 
-Language = Literal["ja", "en"]
-Group = Literal["fit", "interest", "timing", "data"]
-FieldType = Literal[
-    "number", "category", "boolean", "time", "job_title", "email", "phone", "company", "text"
-]
-Identifier = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Names(_Frozen):
-    """What people call a thing, in both languages."""
-
-    ja: str = Field(min_length=1, max_length=120)
-    en: str = Field(min_length=1, max_length=120)
-
-    def get(self, language: str) -> str:
-        """Return the name in `language`; anything but ``"ja"`` reads English."""
-        return self.ja if language == "ja" else self.en
-
-
-class LeadField(_Frozen):
-    """One field of a lead, as a person knows it.
-
-    `values` gives a category's codes their names. A raw value that equals a code or either name
-    (after normalising) is read as that code, so a Japanese form and an English API call agree.
-    """
-
-    type: FieldType
-    names: Names
-    group: Group
-    unit: Names | None = None
-    known: Literal["arrival", "later"] = "arrival"
-    personal: bool = False
-    values: dict[str, Names] = Field(default_factory=dict)
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether a model may see it: a field known only after hand-off never reaches a model."""
-        return self.known == "arrival"
-
-
-class Behaviour(_Frozen):
-    """A number computed from what a lead did before the scoring time.
-
-    `measure` is ``count`` of events of `kind`, ``sum`` of their amounts, or ``days_since_last``;
-    `window_days` bounds how far back it looks (days before the scoring time).
-    """
-
-    kind: Identifier
-    measure: Literal["count", "sum", "days_since_last"]
-    window_days: int = Field(gt=0, le=3650)
-    names: Names
-    group: Group
-    unit: Names | None = None
-
-
-class Reason(_Frozen):
-    """Why a lead was turned away or lost, and what the learner does with it.
-
-    `conversion` is either a log-odds shift for each horizon (applied to the teacher's probability
-    of a *rejected* lead), or ``zero`` (label 0), ``leave_out`` (says nothing about the lead) or
-    ``worked`` (a loss: it was worked and stays at risk).
-    """
-
-    names: Names
-    kind: Literal["rejection", "not_a_lead", "loss"]
-    conversion: (
-        tuple[Annotated[float, Field(ge=-10, le=0)], ...] | Literal["zero", "leave_out", "worked"]
-    )
-    acceptance: Literal[0, 1, "leave_out"]
-    queue: Literal[
-        "drop",
-        "nurture",
-        "recycle",
-        "other_contact",
-        "ask",
-        "read",
-        "fix",
-        "front",
-        "merge",
-        "suppress",
-    ]
-    return_days: int | None = Field(default=None, gt=0, le=3650)
-    agreed_tries: int | None = Field(default=None, gt=0, le=50)
-
-    @model_validator(mode="after")
-    def _kind_agrees_with_treatment(self) -> Self:
-        if (self.kind == "loss") != (self.conversion == "worked"):
-            raise ValueError("a loss, and only a loss, has conversion 'worked'")
-        if self.kind == "not_a_lead" and self.conversion != "leave_out":
-            raise ValueError("a reason of kind not_a_lead has conversion 'leave_out'")
-        return self
-
-
-class Economics(_Frozen):
-    """What a hand-off costs and brings; their ratio is the break-even probability."""
-
-    currency: str = Field(default="JPY", min_length=3, max_length=3)
-    cost_of_working: float = Field(gt=0)
-    value_of_win: float = Field(gt=0)
-    capacity_per_week: int = Field(gt=0)
-    audit_share: float = Field(default=0.05, ge=0, le=0.5)
-
-    @model_validator(mode="after")
-    def _worth_working(self) -> Self:
-        if self.cost_of_working >= self.value_of_win:
-            raise ValueError(
-                "cost_of_working must be below value_of_win, else no lead is worth a call"
-            )
-        return self
-
-    @property
-    def break_even(self) -> float:
-        """Probability at which working a lead pays for itself (0 to 1)."""
-        return self.cost_of_working / self.value_of_win
-
-
-class Grades(_Frozen):
-    """Score lines of the grades; they never move by themselves. Below C is D."""
-
-    A: float = Field(ge=0, le=100)
-    B: float = Field(ge=0, le=100)
-    C: float = Field(ge=0, le=100)
-
-    @model_validator(mode="after")
-    def _descending(self) -> Self:
-        if not self.A > self.B > self.C:
-            raise ValueError("grade lines must descend: A > B > C")
-        return self
-
-    def of(self, score: float) -> str:
-        """Return the grade of a score (0 to 100)."""
-        return (
-            "A" if score >= self.A else "B" if score >= self.B else "C" if score >= self.C else "D"
-        )
-
-
-class Change(_Frozen):
+class Change(Frozen):
     """One difference between two definitions."""
 
     path: str
@@ -190,12 +64,12 @@ class Change(_Frozen):
 
 
 _WORDING = re.compile(
-    r"version|language|economics\.currency|(name|conversion)\.(ja|en)"
+    r"version|language|economics\.currency|accepted_findings|(name|conversion)\.(ja|en)"
     r"|(fields|behaviours|reasons)\.\w+\.((names|unit)(\.(ja|en))?|values\..+\.(ja|en))"
 )
 
 
-class LeadDefinition(_Frozen):
+class LeadDefinition(Frozen):
     """What marketing and sales agreed on.
 
     Attributes
@@ -209,6 +83,8 @@ class LeadDefinition(_Frozen):
         None takes the day of the first recorded win.
     channel_field : str
         The category field that names the channel: the base rate by channel is computed over it.
+    accepted_findings : tuple of AcceptedFinding
+        Findings of the leak scan that somebody answers for; the others block publication.
     """
 
     version: str = Field(min_length=1, max_length=40)
@@ -225,6 +101,7 @@ class LeadDefinition(_Frozen):
     reasons: dict[Identifier, Reason]
     grades: Grades
     economics: Economics
+    accepted_findings: tuple[AcceptedFinding, ...] = ()
 
     @field_validator("time_zone")
     @classmethod
@@ -379,7 +256,12 @@ def _is_wording(path: str) -> bool:
 def _meaning(dumped: dict[str, Any]) -> dict[str, Any]:
     """Return what decides: every leaf but wording, and which category codes there are."""
     codes = {name: sorted(field["values"]) for name, field in dumped["fields"].items()}
-    leaves = {path: value for path, value in _leaves(dumped) if not _is_wording(path)}
+    leaves = {
+        path: value
+        for path, value in _leaves(dumped)
+        # An option that is not used leaves fingerprints as they were before there was one.
+        if not _is_wording(path) and not (path.endswith(".monotone") and value is None)
+    }
     return leaves | {"codes": codes}
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from features.definition import Grades
+from features.terms import Grades
 from features.wording import percent
 from serving.pages.svg import Svg, nice_ticks, signed, text_width
 from serving.texts import Texts
