@@ -8,7 +8,7 @@ who would win if nobody were lost.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,8 @@ class PersonPeriods:
         Whether the lead won in that period.
     cuts : tuple of float
         Ends of the periods in days.
+    weight : ndarray of float or None
+        What each row counts, above 0 to 1; None where all count alike.
     """
 
     lead: NDArray[np.int64]
@@ -50,13 +52,15 @@ class PersonPeriods:
     exposure_days: NDArray[np.float64]
     is_won: NDArray[np.bool_]
     cuts: tuple[float, ...]
+    weight: NDArray[np.float64] | None = None
 
     @property
     def rates(self) -> NDArray[np.float64]:
         """Wins for each day of exposure, by period, drawn a little to one in a thousand days."""
         n_periods = len(self.cuts) - 1
-        wins = np.bincount(self.period, weights=self.is_won, minlength=n_periods)
-        days = np.bincount(self.period, weights=self.exposure_days, minlength=n_periods)
+        counted = 1.0 if self.weight is None else self.weight
+        wins = np.bincount(self.period, weights=self.is_won * counted, minlength=n_periods)
+        days = np.bincount(self.period, weights=self.exposure_days * counted, minlength=n_periods)
         return np.asarray((wins + 0.05) / (days + 50.0))
 
 
@@ -70,6 +74,8 @@ def person_periods(
     labels: HistoryLabels,
     rows: NDArray[np.bool_] | None = None,
     cuts: tuple[float, ...] = CUTS,
+    *,
+    half_life_days: float | None = None,
 ) -> PersonPeriods:
     """Cut the observation time of worked leads into periods.
 
@@ -81,6 +87,9 @@ def person_periods(
         A further choice of leads.
     cuts : tuple of float
         Ends of the periods in days, ascending from 0.
+    half_life_days : float, optional
+        Time in which what was observed loses half its weight, counted back from the cut-off to the
+        middle of the row's exposure. All rows count alike by default.
 
     Returns
     -------
@@ -101,7 +110,12 @@ def person_periods(
     events = is_seen[:, None] & (won_in[:, None] == np.arange(len(ends))[None, :])
     exposure = np.where(events, np.maximum(exposure, _SHORTEST), exposure)
     lead, period = np.nonzero(exposure > 0.0)
-    return PersonPeriods(leads[lead], period, exposure[lead, period], events[lead, period], cuts)
+    found = PersonPeriods(leads[lead], period, exposure[lead, period], events[lead, period], cuts)
+    if half_life_days is None:
+        return found
+    began = np.maximum(entry[lead], np.asarray(cuts)[period])
+    ago = labels.follow_up_days[found.lead] - (began + found.exposure_days / 2.0)
+    return replace(found, weight=0.5 ** (np.maximum(ago, 0.0) / half_life_days))
 
 
 def days_by_period(horizons: Sequence[float], cuts: tuple[float, ...]) -> NDArray[np.float64]:

@@ -21,10 +21,11 @@ from features.scorer import Calibration, LeadScorer
 from features.tables import AdditiveTables
 from training.acceptance import fit_acceptance
 from training.base_rates import base_rate_tables
+from training.horizons import MIN_WINS, main_of, published_horizons
 from training.labels import HistoryLabels, SnapshotLabels, label_history, label_snapshot
-from training.periods import period_cuts
+from training.recency import lead_weights, leads_since, observed_within
 from training.snapshot_teacher import SnapshotTeacher, SnapshotTeacherSettings
-from training.soft_labels import soft_labels
+from training.soft_labels import SoftLabels, soft_labels
 from training.splits import time_order
 from training.student import Student, StudentSettings, count_crossings, fit_student
 from training.teacher import HazardTeacher
@@ -33,12 +34,18 @@ from training.tune import choose_shares
 if TYPE_CHECKING:
     from features.leads import LeadHistory
 
-__all__ = ["MIN_WINS", "Learned", "Recipe", "Taught", "learn", "teach"]
+__all__ = [
+    "MIN_WINS",
+    "Learned",
+    "Recipe",
+    "Taught",
+    "distil",
+    "learn",
+    "shown_encoder",
+    "teach",
+    "teach_codes",
+]
 
-MIN_WINS = 50
-"""Below so many wins no learned model is published: base rates by channel are."""
-
-_MIN_FOLLOWED = 200
 _MIN_DECIDED = 100
 
 Floats = NDArray[np.float64]
@@ -61,12 +68,33 @@ class Recipe:
     chooses : bool
         Whether the shares of that teacher's members are chosen on rolling validation inside the
         leads it learns from; else they are taken as given.
+    half_life_days : float or None
+        Time in which what was observed loses half its weight; None keeps all of it.
+    window_days : float or None
+        What was observed longer ago is forgotten; None forgets nothing.
+    teacher_trees : int or None
+        Size of the booster of history mode's teacher; None goes by the number of leads.
+    glm_share : float
+        Share of the regression in that teacher, 0 to 1.
+    dropped_fields : tuple of str
+        Fields and behaviours that the model is not shown.
+    calibrates : bool
+        Whether the model takes over the shift that the newest leads ask for (`training.calibrate`).
+
+    In a snapshot, whose times may be missing, half-life and window are counted in leads that came
+    later.
     """
 
     seed: int = 0
     student: StudentSettings = field(default_factory=StudentSettings)
     snapshot_teacher: SnapshotTeacherSettings = field(default_factory=SnapshotTeacherSettings)
     chooses: bool = True
+    half_life_days: float | None = None
+    window_days: float | None = None
+    teacher_trees: int | None = None
+    glm_share: float = 0.5
+    dropped_fields: tuple[str, ...] = ()
+    calibrates: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,15 +214,50 @@ def teach(
     there = np.asarray(labels.state != "not_arrived")
     if rows is not None:
         there = there & rows
-    encoder = LeadEncoder.fit(history, definition, there)
+    encoder = shown_encoder(LeadEncoder.fit(history, definition, there), chosen.dropped_fields)
     codes = encoder.encode_history(history)
-    published = _published_horizons(labels, there, definition.horizons)
+    return teach_codes(codes, encoder, labels, there, chosen)
+
+
+def teach_codes(
+    codes: Codes, encoder: LeadEncoder, labels: HistoryLabels, rows: Mask, recipe: Recipe
+) -> Taught:
+    """Fit the teacher on leads that are already labelled and encoded, as `teach` does."""
+    horizons = encoder.definition.horizons
+    observed = observed_within(labels, recipe.window_days)
+    published = published_horizons(observed, rows, horizons)
     teacher = None
     if published:
         teacher = HazardTeacher.fit(
-            codes, encoder, labels, horizons=definition.horizons, rows=there, seed=chosen.seed
+            codes,
+            encoder,
+            observed,
+            horizons=horizons,
+            rows=rows,
+            seed=recipe.seed,
+            half_life_days=recipe.half_life_days,
+            trees=recipe.teacher_trees,
+            glm_share=recipe.glm_share,
         )
-    return Taught(encoder, codes, labels, there, published, teacher)
+    return Taught(encoder, codes, labels, rows, published, teacher)
+
+
+def shown_encoder(encoder: LeadEncoder, dropped_fields: Sequence[str]) -> LeadEncoder:
+    """Return the encoder without the inputs of some fields or behaviours.
+
+    Raises
+    ------
+    NotEnoughEvidence
+        If no input would be left.
+    """
+    if not dropped_fields:
+        return encoder
+    kept = [given for given in encoder.inputs if given.field not in dropped_fields]
+    if not kept:
+        raise NotEnoughEvidence(
+            "The recipe leaves out every field that differs between leads. Leave out fewer."
+        )
+    return LeadEncoder(encoder.definition, kept, encoder.habits)
 
 
 def _learn_history(
@@ -209,20 +272,12 @@ def _learn_history(
     teacher, published = taught.teacher, taught.published
     if teacher is None:
         return _base_rates(encoder, codes, labels, there, definition.horizons)
-    soft = soft_labels(teacher.probabilities(codes, definition.horizons), labels, definition)
-    use = there[soft.rows]
-    student = fit_student(
-        codes[soft.rows[use]],
-        encoder,
-        soft.probabilities[use],
-        definition.horizons,
-        settings=recipe.student,
-    )
+    student = distil(taught, definition, recipe)
     scorer = LeadScorer(
         encoder,
         student.tables.only(published),
         _acceptance(codes, encoder, labels.accepted, there, recipe),
-        Calibration("history", "student", _main_of(definition.main_horizon, published)),
+        Calibration("history", "student", main_of(definition.main_horizon, published)),
     )
     return Learned(scorer, codes, labels, there, teacher, student, _crossings(scorer, codes[there]))
 
@@ -233,21 +288,23 @@ def _learn_snapshot(
     labels = label_snapshot(history, definition)
     there = np.ones(len(history.leads), dtype=bool) if rows is None else rows
     worked = labels.worked & there
-    encoder = LeadEncoder.fit(history, definition, there)
+    encoder = shown_encoder(LeadEncoder.fit(history, definition, there), recipe.dropped_fields)
     codes = encoder.encode_history(history)
     if int((labels.outcome[worked] == 1.0).sum()) < MIN_WINS:
         return _base_rates(encoder, codes, labels, there, (EVER,))
     order = time_order(history)
     order = order[worked[order]]
+    weights = _recency(leads_since(history, there), recipe)
+    if weights is not None:
+        order = order[weights[order] > 0]
+    given, outcome = codes[order], labels.outcome[order]
+    counted = None if weights is None else weights[order]
     shares = recipe.snapshot_teacher
     if recipe.chooses:
-        shares, _ = choose_shares(codes[order], encoder, labels.outcome[order], settings=shares)
-    teacher = SnapshotTeacher.fit(codes[order], encoder, labels.outcome[order], settings=shares)
+        shares, _ = choose_shares(given, encoder, outcome, weights=counted, settings=shares)
+    teacher = SnapshotTeacher.fit(given, encoder, outcome, weights=counted, settings=shares)
     soft = soft_labels(teacher.probabilities(codes)[:, None], labels, definition)
-    use = there[soft.rows]
-    student = fit_student(
-        codes[soft.rows[use]], encoder, soft.probabilities[use], (EVER,), settings=recipe.student
-    )
+    student = _fit_student(codes, encoder, soft, there, weights, (EVER,), recipe)
     scorer = LeadScorer(
         encoder,
         student.tables,
@@ -255,6 +312,44 @@ def _learn_snapshot(
         Calibration("snapshot", "student", EVER),
     )
     return Learned(scorer, codes, labels, there, teacher, student, 0)
+
+
+def distil(taught: Taught, definition: LeadDefinition, recipe: Recipe) -> Student:
+    """Teach the student what the teacher knows: the second half of the recipe of history mode."""
+    assert taught.teacher is not None
+    promised = taught.teacher.probabilities(taught.codes, definition.horizons)
+    soft = soft_labels(promised, taught.labels, definition)
+    weights = _recency(taught.labels.follow_up_days, recipe)
+    return _fit_student(
+        taught.codes, taught.encoder, soft, taught.rows, weights, definition.horizons, recipe
+    )
+
+
+def _recency(age: Floats, recipe: Recipe) -> Floats | None:
+    return lead_weights(age, half_life_days=recipe.half_life_days, window_days=recipe.window_days)
+
+
+def _fit_student(
+    codes: Codes,
+    encoder: LeadEncoder,
+    soft: SoftLabels,
+    there: Mask,
+    weights: Floats | None,
+    horizons: Sequence[int],
+    recipe: Recipe,
+) -> Student:
+    use = there[soft.rows]
+    if weights is not None:
+        use &= weights[soft.rows] > 0
+    rows = soft.rows[use]
+    return fit_student(
+        codes[rows],
+        encoder,
+        soft.probabilities[use],
+        horizons,
+        weights=None if weights is None else weights[rows],
+        settings=recipe.student,
+    )
 
 
 def _base_rates(
@@ -270,7 +365,7 @@ def _base_rates(
     )
     main = EVER if mode == "snapshot" else encoder.definition.main_horizon
     scorer = LeadScorer(
-        encoder, tables, None, Calibration(mode, "base_rate", _main_of(main, tables.horizons))
+        encoder, tables, None, Calibration(mode, "base_rate", main_of(main, tables.horizons))
     )
     return Learned(scorer, codes, labels, there, None, None, 0)
 
@@ -284,30 +379,6 @@ def _acceptance(
     if min(n_accepted, int(decided.sum()) - n_accepted) < _MIN_DECIDED // 2:
         return None
     return fit_acceptance(codes[decided], encoder, accepted[decided], seed=recipe.seed)
-
-
-def _published_horizons(
-    labels: HistoryLabels, there: Mask, horizons: Sequence[int]
-) -> tuple[int, ...]:
-    """Return the horizons that enough wins and enough followed leads speak for."""
-    worked = labels.worked & there
-    seen = worked & (labels.won_days >= labels.entry_days)
-    if int(seen.sum()) < MIN_WINS:
-        return ()
-    published = []
-    for horizon in horizons:
-        last_cut = max(cut for cut in (0.0, *period_cuts(horizons)) if cut < horizon)
-        n_won = int((labels.won_days[seen] <= horizon).sum())
-        n_followed = int((labels.follow_up_days[worked] > last_cut).sum())
-        if n_won >= MIN_WINS and n_followed >= _MIN_FOLLOWED:
-            published.append(horizon)
-    return tuple(published)
-
-
-def _main_of(wanted: int, published: Sequence[int]) -> int:
-    """Return the main horizon, or the longest published one before it, or the shortest after."""
-    earlier = [horizon for horizon in published if horizon <= wanted]
-    return max(earlier) if earlier else min(published)
 
 
 def _crossings(scorer: LeadScorer, codes: Codes) -> int:

@@ -152,6 +152,7 @@ def choose_shares(
     encoder: CodedInputs,
     outcome: Floats,
     *,
+    weights: Floats | None = None,
     settings: SnapshotTeacherSettings | None = None,
     shares: Sequence[Shares] = SHARES,
 ) -> tuple[SnapshotTeacherSettings, Choice]:
@@ -165,6 +166,8 @@ def choose_shares(
         Kinds, sizes and bin medians of the inputs.
     outcome : ndarray of shape (n_leads,)
         1 won, 0 not.
+    weights : ndarray of shape (n_leads,), optional
+        What each lead counts when it is learnt from; all are judged alike.
     settings : SnapshotTeacherSettings, optional
         Everything but the shares.
     shares : sequence of four float each
@@ -181,7 +184,13 @@ def choose_shares(
     members, seen = [np.empty((0, 4))], [np.empty(0)]
     for before, after in _origins(len(codes)):
         if labels[before].min() < labels[before].max():
-            fitted = SnapshotTeacher.fit(codes[before], encoder, labels[before], settings=quick)
+            fitted = SnapshotTeacher.fit(
+                codes[before],
+                encoder,
+                labels[before],
+                weights=None if weights is None else weights[before],
+                settings=quick,
+            )
             members.append(fitted.members(codes[after]))
             seen.append(labels[after])
     logits, truth = np.concatenate(members), np.concatenate(seen)
