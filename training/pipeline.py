@@ -135,7 +135,7 @@ class TrainedModel:
             parameters=self.parameters() | dict(self.origin) | facts,
             metrics=self.metrics(),
             documents={
-                "report.html": render_report(self.scorer, self.learned, self.backtest),
+                "report.html": render_report(self.scorer),
                 **self.documents,
             },
         )
