@@ -96,6 +96,9 @@ class HistoryLabels:
         Days from arrival to the win, 0 or more; NaN if no win is known.
     accepted : ndarray of float
         1 or 0 for the acceptance model, NaN where it may not learn.
+    decision, decided_days : ndarray of float
+        The first decision that says something, 1 or 0, of leads of any age, and the days from
+        arrival to it; NaN where there is none.
     counts : tuple of ReasonCount
         Leads of each reason by treatment.
     """
@@ -113,6 +116,8 @@ class HistoryLabels:
     follow_up_days: NDArray[np.float64]
     won_days: NDArray[np.float64]
     accepted: NDArray[np.float64]
+    decision: NDArray[np.float64]
+    decided_days: NDArray[np.float64]
     counts: tuple[ReasonCount, ...]
 
     @property
@@ -246,13 +251,16 @@ def label_history(
     )
     if began is not None:
         entered = np.maximum(entered, _since_epoch(began))
-    won = np.array([np.nan if v.won is None else float(v.won) for v in verdicts], dtype=np.float64)
+    won, decided = (
+        np.array([np.nan if at is None else float(at) for at in times], dtype=np.float64)
+        for times in ([v.won for v in verdicts], [v.decided for v in verdicts])
+    )
     state = np.array([v.state for v in verdicts], dtype="U11")
     is_young = follow_up < DECISION_DAYS
     state[(state == "untouched") & is_young] = "pending"
     state[~known] = "not_arrived"
-    accepted = np.array([v.accepted for v in verdicts], dtype=np.float64)
-    accepted[~known | is_young] = np.nan
+    decision = np.array([v.accepted for v in verdicts], dtype=np.float64)
+    decision[~known] = np.nan
     return HistoryLabels(
         as_of=as_of,
         recording_began=began,
@@ -266,7 +274,11 @@ def label_history(
         entry_days=np.where(known, np.maximum((entered - arrived) / _DAY, 0.0), 0.0),
         follow_up_days=follow_up,
         won_days=np.where(known, np.maximum((won - arrived) / _DAY, 0.0), np.nan),
-        accepted=accepted,
+        accepted=np.where(is_young, np.nan, decision),
+        decision=decision,
+        decided_days=np.where(
+            np.isnan(decision), np.nan, np.maximum((decided - arrived) / _DAY, 0.0)
+        ),
         counts=_count_reasons(verdicts, known, definition),
     )
 

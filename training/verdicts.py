@@ -60,6 +60,7 @@ class Verdict(NamedTuple):
     entered: int | None = None
     won: int | None = None
     accepted: float = np.nan
+    decided: int | None = None
 
 
 def to_microseconds(times: pd.Series[Any]) -> NDArray[np.int64]:
@@ -130,8 +131,10 @@ def judge(
     accepted = np.nan
     rejection = loss = disqualified = None
     is_accepted = recycled = audited = is_lost = False
-    entered = won = None
+    entered = won = decided = None
     for act in acts:
+        if won is not None:
+            break
         reason = _reason_of(act, definition)
         if act.kind == "touched":
             tries += 1
@@ -150,7 +153,6 @@ def judge(
             won = act.at
             is_worked = is_worked or rejection is None
             accepted = 1.0 if np.isnan(accepted) and rejection is None else accepted
-            break
         elif reason is not None and reason.kind == "not_a_lead":
             disqualified = act.reason
         elif act.kind == "lost" or (reason is not None and reason.kind == "loss"):
@@ -163,6 +165,8 @@ def judge(
             accepted = (
                 _acceptance(reason, tries, counts_touches) if np.isnan(accepted) else accepted
             )
+        if decided is None and not np.isnan(accepted):
+            decided = act.at
 
     if disqualified:
         return Verdict("not_a_lead", disqualified, won=won)
@@ -184,6 +188,7 @@ def judge(
         entered=entered,
         won=won,
         accepted=accepted if has_decisions else np.nan,
+        decided=decided if has_decisions else None,
     )
 
 

@@ -37,6 +37,7 @@ def arrays(labels: HistoryLabels) -> list[np.ndarray]:
     return [
         labels.state, labels.reason.astype(str), labels.turned_away, labels.lost, labels.recycled,
         labels.audited, labels.entry_days, labels.follow_up_days, labels.won_days, labels.accepted,
+        labels.decision, labels.decided_days,
     ]  # fmt: skip
 
 
@@ -106,6 +107,28 @@ def test_a_lead_accepted_after_a_rejection_enters_at_the_acceptance() -> None:
     lead = label_one((2, "rejected", "capacity"), (20, "accepted"))
     assert (lead["state"], lead["entry_days"], lead["accepted"]) == ("worked", 20.0, 1.0)
     assert not lead["recycled"]
+
+
+@pytest.mark.parametrize(
+    ("events", "decision", "days"),
+    [
+        ([(3, "accepted"), (9, "rejected", "no_fit")], 1.0, 3.0),
+        ([(2, "rejected", "capacity"), (20, "accepted")], 1.0, 20.0),
+        ([(2, "rejected", "no_fit"), (20, "accepted")], 0.0, 2.0),
+        ([(5, "won"), (8, "rejected", "no_fit")], 1.0, 5.0),
+        ([(2, "rejected", "capacity")], np.nan, np.nan),
+        ([(4, "accepted"), (6, "rejected", "duplicate")], np.nan, np.nan),
+    ],
+)
+def test_the_first_decision_that_says_something_has_its_day(events, decision, days) -> None:
+    own = [("a", *event) for event in events]
+    labels = label_history(
+        history_of({"a": 0, "x": 0, "y": 0}, [*own, *OTHERS]), DEFINITION, day(25)
+    )
+
+    np.testing.assert_array_equal(labels.decision[0], decision)
+    np.testing.assert_array_equal(labels.decided_days[0], days)
+    assert np.isnan(labels.accepted).all()  # at 25 days all of them are too young to learn from
 
 
 def test_recycling_without_a_rejection_before_it_says_nothing() -> None:
