@@ -24,6 +24,7 @@ def paired_difference(
     *,
     metric: Metric = "log_loss",
     weight: Floats | None = None,
+    strata: NDArray[np.int64] | None = None,
     n_draws: int = 1000,
     seed: int = 0,
 ) -> Interval:
@@ -42,17 +43,22 @@ def paired_difference(
         What is compared.
     weight : ndarray of float, optional
         Weights of the leads, e.g. for censoring.
+    strata : ndarray of int, optional
+        Groups, e.g. cut-offs; each draw takes as many leads from every group as it has.
     n_draws, seed : int
         Draws, and where their randomness starts: the same seed gives the same interval.
     """
     weights = np.ones(len(outcome)) if weight is None else weight
     if metric == "auc":
         ranked = [_auc_of(outcome, probability) for probability in (first, second)]
-        draws = [ranked[0](counts) - ranked[1](counts) for counts in _draws(weights, n_draws, seed)]
+        draws = [
+            ranked[0](counts) - ranked[1](counts)
+            for counts in _draws(weights, n_draws, seed, strata)
+        ]
         point = roc_auc(outcome, first, weights) - roc_auc(outcome, second, weights)
         return _interval(point, np.concatenate(draws))
     losses = _losses(outcome, first, metric) - _losses(outcome, second, metric)
-    return _mean_interval(losses, weights, n_draws, seed)
+    return _mean_interval(losses, weights, n_draws, seed, strata)
 
 
 def bootstrap_interval(
@@ -79,8 +85,15 @@ def _losses(outcome: Floats, probability: Floats, metric: Metric) -> Floats:
     return np.asarray((probability - outcome) ** 2)
 
 
-def _mean_interval(losses: Floats, weights: Floats, n_draws: int, seed: int) -> Interval:
-    means = [counts @ losses / counts.sum(axis=1) for counts in _draws(weights, n_draws, seed)]
+def _mean_interval(
+    losses: Floats,
+    weights: Floats,
+    n_draws: int,
+    seed: int,
+    strata: NDArray[np.int64] | None = None,
+) -> Interval:
+    drawn = _draws(weights, n_draws, seed, strata)
+    means = [counts @ losses / counts.sum(axis=1) for counts in drawn]
     return _interval(float(np.average(losses, weights=weights)), np.concatenate(means))
 
 
@@ -89,14 +102,20 @@ def _interval(point: float, draws: Floats) -> Interval:
     return Interval(point, float(low), float(high))
 
 
-def _draws(weights: Floats, n_draws: int, seed: int) -> Iterator[Floats]:
+def _draws(
+    weights: Floats, n_draws: int, seed: int, strata: NDArray[np.int64] | None = None
+) -> Iterator[Floats]:
     """Yield blocks of drawn weights, shape (draws of the block, n_leads)."""
     random = np.random.default_rng(seed)
     n = len(weights)
     block = max(1, _CELLS // n)
     for start in range(0, n_draws, block):
         size = min(block, n_draws - start)
-        picks = random.integers(0, n, size=(size, n))
+        if strata is None:
+            picks = random.integers(0, n, size=(size, n))
+        else:
+            groups = [np.flatnonzero(strata == group) for group in np.unique(strata)]
+            picks = np.hstack([random.choice(group, (size, len(group))) for group in groups])
         flat = picks + n * np.arange(size)[:, None]
         counts = np.bincount(flat.ravel(), minlength=size * n).reshape(size, n)
         yield counts * weights

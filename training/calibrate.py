@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from training.labels import HistoryLabels
 from training.metrics import censoring_weights
 
-__all__ = ["CalibrationShift", "calibration_shift", "shrunk_shift"]
+__all__ = ["CalibrationShift", "Fold", "calibration_shift", "pooled_shift", "shrunk_shift"]
 
 Floats = NDArray[np.float64]
 _HALF_TRUST = 10.0
@@ -89,16 +89,62 @@ def calibration_shift(
     rows : ndarray of bool, optional
         The newest out-of-time fold; all leads by default. Only worked leads are used.
     """
-    is_used = labels.worked & (labels.entry_days == 0.0)
-    if rows is not None:
-        is_used &= rows
-    follow_up, won_days = labels.follow_up_days[is_used], labels.won_days[is_used]
+    chosen = np.ones(len(labels.state), dtype=bool) if rows is None else rows
+    return pooled_shift([Fold(probabilities, chosen)], labels, horizons, main_horizon)
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """Leads that came after a teacher was fitted, and what it said of them.
+
+    Attributes
+    ----------
+    probabilities : ndarray of float, shape (n_leads, n_horizons)
+        Of all leads of the history.
+    rows : ndarray of bool, shape (n_leads,)
+        The leads of the fold.
+    """
+
+    probabilities: Floats
+    rows: NDArray[np.bool_]
+
+
+def pooled_shift(
+    folds: Sequence[Fold], labels: HistoryLabels, horizons: Sequence[int], main_horizon: int
+) -> CalibrationShift:
+    """Return the shift measured over several folds, each by the teacher that came before it.
+
+    Wins and promises are added up over the folds, each fold weighed for its own censoring, at the
+    longest horizon up to the main one to which at least 200 of all their worked leads were
+    followed. One fold alone follows every turn of the market; together they say what a teacher of
+    this kind is wrong by on the leads that come next.
+
+    Parameters
+    ----------
+    folds : sequence of Fold
+        Disjoint.
+    labels : HistoryLabels
+        As known today.
+    horizons : sequence of int
+        Days of the columns, ascending.
+    main_horizon : int
+        One of `horizons`.
+    """
+    seen = labels.worked & (labels.entry_days == 0.0)
     for place in reversed(range(len(horizons))):
         horizon = horizons[place]
-        if horizon > main_horizon or int((follow_up >= horizon).sum()) < _LEADS_FOLLOWED:
+        told = [fold for fold in folds if _n_followed(labels, seen & fold.rows, horizon)]
+        n_followed = sum(_n_followed(labels, seen & fold.rows, horizon) for fold in told)
+        if horizon > main_horizon or n_followed < _LEADS_FOLLOWED:
             continue
-        outcome, weight = censoring_weights(won_days, follow_up, horizon)
-        promised = probabilities[is_used, place]
+        parts = []
+        for fold in told:
+            rows = seen & fold.rows
+            outcome, weight = censoring_weights(
+                labels.won_days[rows], labels.follow_up_days[rows], horizon
+            )
+            parts.append((outcome, fold.probabilities[rows, place], weight))
+        outcome, promised, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
         return CalibrationShift(
             shift=shrunk_shift(outcome, promised, weight),
             horizon=horizon,
@@ -107,3 +153,7 @@ def calibration_shift(
             predicted=float((weight * promised).sum()),
         )
     return CalibrationShift(0.0, None, 0, 0.0, 0.0)
+
+
+def _n_followed(labels: HistoryLabels, rows: NDArray[np.bool_], horizon: int) -> int:
+    return int((labels.follow_up_days[rows] >= horizon).sum())

@@ -12,14 +12,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from features.definition import EVER, load_definition
 from features.errors import FileUnreadable
 from features.leads import read_history
 from features.source_map import load_source_map
-from training.evaluation import Judged, ResultRow, judge_origin, judge_snapshot
+from training.judging import Judged, ResultRow, judge_origin, judge_snapshot, result_rows
 from training.pipeline import as_of_history
+from training.rolling import RollingJudgement, pool
 from training.splits import earlier_part
 
 if TYPE_CHECKING:
@@ -99,7 +98,10 @@ def real_results(
     """
     for task in tasks:
         history, judged, split = _judge(task, data, examples, tell)
-        for row in judged.rows():
+        # Leads are drawn from all cut-offs alike, as in the figures of earlier versions.
+        for row in result_rows(
+            judged.horizons, judged.probabilities, judged.outcome, judged.weight
+        ):
             yield _as_json(task, split, row, history)
 
 
@@ -138,7 +140,7 @@ def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
 
 def _judge(
     task: Task, data: Path, examples: Path, tell: Callable[[str], None]
-) -> tuple[LeadHistory, Judged, str]:
+) -> tuple[LeadHistory, Judged | RollingJudgement, str]:
     files = [data / name for name in task.files]
     absent = [path.name for path in files if not path.is_file()]
     if absent:
@@ -159,29 +161,7 @@ def _judge(
         tell(f"{task.name}: standing on {day}")
         cut_off = datetime.fromisoformat(day).replace(tzinfo=definition.zone)
         parts.append(judge_origin(history, definition, cut_off, today, test_days=_DAYS_ASKED))
-    return history, _pooled(parts), f"{len(parts)} cut-offs"
-
-
-def _pooled(parts: Sequence[Judged]) -> Judged:
-    """Return the answers of several cut-offs as one, for the horizons that all of them have."""
-    shared = [h for h in parts[-1].horizons if all(h in part.horizons for part in parts)]
-    columns = [[part.horizons.index(h) for h in shared] for part in parts]
-    models = [
-        name for name in parts[-1].probabilities if all(name in p.probabilities for p in parts)
-    ]
-    return Judged(
-        tuple(shared),
-        {
-            name: np.concatenate(
-                [part.probabilities[name][:, own] for part, own in zip(parts, columns, strict=True)]
-            )
-            for name in models
-        },
-        np.concatenate([part.outcome[:, own] for part, own in zip(parts, columns, strict=True)]),
-        np.concatenate([part.weight[:, own] for part, own in zip(parts, columns, strict=True)]),
-        parts[-1].learned,
-        parts[-1].known,
-    )
+    return history, pool(parts), f"{len(parts)} cut-offs"
 
 
 def _as_json(task: Task, split: str, row: ResultRow, history: LeadHistory) -> dict[str, Any]:
