@@ -1,0 +1,15 @@
+"""The leak scan: which columns know what nobody can know when a lead arrives."""
+
+from training.leaks.columns import ScanColumn, read_column
+from training.leaks.findings import LeakFinding, LeakScan, accept
+from training.leaks.scan import scan_columns, scan_history
+
+__all__ = [
+    "LeakFinding",
+    "LeakScan",
+    "ScanColumn",
+    "accept",
+    "read_column",
+    "scan_columns",
+    "scan_history",
+]
