@@ -40,7 +40,11 @@ def learnt_section(facts: Facts) -> str:
             count(learnt["left_out"]),
         ),
     ]
-    notes = ""
+    notes = note(
+        "結果が学べるのは営業が対応したリードだけです。ほかは、なぜ対応されなかったかに応じて扱います。",
+        "Only leads that sales worked have an outcome to learn from. The others are treated by "
+        "why they were not worked.",
+    )
     if learnt["method"] == "base_rate":
         notes += note(
             f"受注が{learnt['wins']}件で50件に満たないため、学習したモデルではなく流入元ごとの平均を使います。"

@@ -209,12 +209,8 @@ def drift_section(facts: Facts) -> str:
 
 
 def _accepted(found: Facts | None) -> str:
-    if not found:
-        return ""
-    return both(
-        f"{found['by']}({found['on']}): {found['why']}",
-        f"{found['by']} ({found['on']}): {found['why']}",
-    )
+    """Return who answers for a finding, in their own words."""
+    return said(f"{found['by']} ({found['on']}): {found['why']}") if found else ""
 
 
 def _sources(sources: Sequence[Facts]) -> str:
