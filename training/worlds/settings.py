@@ -51,7 +51,8 @@ class WorldSettings:
     leaks : tuple of str
         Names of the planted columns that know the future (`training.worlds.leaks.LEAKS`).
     leak_strength : float
-        Share of the leads on which a planted column tells the outcome, 0 to 1.
+        Share of the leads on which a planted column tells the outcome, 0 to 1; for an honest column
+        with one bad value, the share of leads that have the value.
     """
 
     n_leads: int = 16_000
