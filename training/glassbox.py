@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from features.encoder import MISSING
 from features.tables import AdditiveTables, PairTable
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class _TreeReader:
     def __init__(self, sizes: tuple[int, ...]) -> None:
         self._sizes = sizes
         self._codes = [np.arange(size) for size in sizes]
-        self._decisions: dict[tuple[int, str, float | str], NDArray[np.bool_]] = {}
+        self._decisions: dict[tuple[int, str, float | str, bool], NDArray[np.bool_]] = {}
 
     def leaves(self, root: Mapping[str, Any], horizon: int) -> Iterator[_Leaf]:
         """Yield the leaves a lead may reach at one horizon."""
@@ -156,7 +157,7 @@ class _TreeReader:
             taken = children[0] if horizon <= node["threshold"] else children[1]
             yield from self._walk(taken, horizon, path, True)
             return
-        goes_left = self._decision(field, node["decision_type"], node["threshold"])
+        goes_left = self._decision(field, node)
         for child, agrees in zip(children, (goes_left, ~goes_left), strict=True):
             condition = _Condition(agrees, _count(child) / _count(node))
             before = path.get(field)
@@ -171,15 +172,23 @@ class _TreeReader:
                 "pairs; grow it with max_depth=2"
             )
 
-    def _decision(self, field: int, decision: str, threshold: float | str) -> NDArray[np.bool_]:
-        key = (field, decision, threshold)
+    def _decision(self, field: int, node: Mapping[str, Any]) -> NDArray[np.bool_]:
+        """Return for each code of a field whether a lead with it goes left."""
+        decision, threshold = node["decision_type"], node["threshold"]
+        # Only a number whose missing values were put aside (`training.student`) has such a node.
+        missing_aside = decision == "<=" and node["missing_type"] == "NaN"
+        missing_left = missing_aside and bool(node["default_left"])
+        key = (field, decision, threshold, missing_left)
         if key not in self._decisions:
             codes = self._codes[field]
             if decision == "==":
                 kept = [int(level) for level in str(threshold).split("||")]
-                self._decisions[key] = np.isin(codes, kept)
+                agrees = np.isin(codes, kept)
             else:
-                self._decisions[key] = codes <= float(threshold)
+                agrees = codes <= float(threshold)
+                if missing_aside:
+                    agrees[MISSING] = missing_left
+            self._decisions[key] = agrees
         return self._decisions[key]
 
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.encoder import Input
+
+if TYPE_CHECKING:
+    from features.definition import LeadDefinition
 
 __all__ = ["CodedInputs", "LinearPart", "constant_part", "fit_linear", "log_odds"]
 
@@ -33,6 +36,10 @@ class CodedInputs(Protocol):
     @property
     def inputs(self) -> tuple[Input, ...]:
         """The inputs, in the order of the codes."""
+
+    @property
+    def definition(self) -> LeadDefinition | None:
+        """The agreement that says which numbers are monotone; None where nothing was agreed."""
 
     def centres(self, position: int) -> Floats:
         """Return the median training value of each code of a number input; NaN where missing."""

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from features.encoder import MISSING
 from features.tables import AdditiveTables
 from training.boosters import categories_of, grow
 from training.glassbox import strongest_pairs, tables_from
 from training.linear import CodedInputs, LinearPart, constant_part, fit_linear
+from training.monotone import directions_of, kept_in_order, start_in_order
 
 if TYPE_CHECKING:
     import lightgbm
@@ -82,25 +84,29 @@ class Student:
         Days, ascending.
     sizes : tuple of int
         Number of codes of each input.
+    directions : tuple of int
+        For each input 1 (never falling), −1 (never rising) or 0; empty where all are free.
     """
 
     booster: lightgbm.Booster
     linear: LinearPart
     horizons: tuple[int, ...]
     sizes: tuple[int, ...]
+    directions: tuple[int, ...] = ()
 
     def logits(self, codes: Codes) -> Floats:
         """Return log-odds straight from booster and linear part, shape (n_leads, n_horizons)."""
         logits = self.linear.logits(codes)
         for h in range(len(self.horizons)):
-            columns = _columns(codes, len(self.horizons), h)
+            columns = _columns(codes, len(self.horizons), h, self.directions)
             logits[:, h] += np.asarray(self.booster.predict(columns, raw_score=True, num_threads=1))
         return logits
 
     @cached_property
     def tables(self) -> AdditiveTables:
         """The look-up tables that are served; ValueError where trees hold more than two fields."""
-        return tables_from(self.booster, self.sizes, self.horizons, self.linear)
+        tables = tables_from(self.booster, self.sizes, self.horizons, self.linear)
+        return kept_in_order(tables, self.directions) if self.directions else tables
 
 
 def fit_student(
@@ -114,12 +120,15 @@ def fit_student(
 ) -> Student:
     """Learn soft labels on (accepted + rejected leads) × horizons.
 
+    A number that the definition calls rising or falling moves the log-odds that way only, at every
+    horizon and whatever the other fields are; missing stands aside.
+
     Parameters
     ----------
     codes : ndarray of int32, shape (n_leads, n_inputs)
         Codes of the decided leads.
     encoder : CodedInputs
-        Kinds, sizes and bin medians of the inputs.
+        Kinds, sizes and bin medians of the inputs, and the definition behind them.
     soft_labels : ndarray of shape (n_leads, n_horizons)
         The teacher's probability for each lead, shifted by what its reason means; 0 to 1.
     horizons : sequence of int
@@ -142,20 +151,23 @@ def fit_student(
         else constant_part(encoder, soft_labels, weights)
     )
     sizes = tuple(given.size for given in encoder.inputs)
+    directions = directions_of(encoder)
+    if directions:
+        linear = start_in_order(linear, codes, directions, weights)
 
     def fitted(trees: int, pairs: Sequence[tuple[int, ...]] | None) -> Student:
         n_horizons = len(horizons)
         booster = grow(
-            np.concatenate([_columns(codes, n_horizons, h) for h in range(n_horizons)]),
+            np.concatenate([_columns(codes, n_horizons, h, directions) for h in range(n_horizons)]),
             soft_labels.T.ravel(),
             categories=categories_of(encoder),
             start=linear.logits(codes).T.ravel(),
             trees=trees,
-            parameters=_parameters(chosen, len(sizes), n_horizons),
+            parameters=_parameters(chosen, len(sizes), n_horizons, directions),
             weights=None if weights is None else np.tile(weights, n_horizons),
             pairs=pairs,
         )
-        return Student(booster, linear, tuple(horizons), sizes)
+        return Student(booster, linear, tuple(horizons), sizes, directions)
 
     if chosen.pairs is None:
         return fitted(chosen.trees, None)
@@ -171,7 +183,9 @@ def count_crossings(logits: Floats) -> int:
     return int((np.diff(logits, axis=1) < -1e-9).any(axis=1).sum())
 
 
-def _parameters(settings: StudentSettings, n_inputs: int, n_horizons: int) -> dict[str, object]:
+def _parameters(
+    settings: StudentSettings, n_inputs: int, n_horizons: int, directions: Sequence[int]
+) -> dict[str, object]:
     parameters: dict[str, object] = {
         "learning_rate": settings.learning_rate,
         "num_leaves": settings.leaves,
@@ -180,16 +194,26 @@ def _parameters(settings: StudentSettings, n_inputs: int, n_horizons: int) -> di
         "min_data_in_leaf": settings.min_rows,
         "seed": settings.seed,
     }
-    if settings.is_monotone and n_horizons > 1:
-        parameters["monotone_constraints"] = [0] * n_inputs + [1]
+    timed = [int(settings.is_monotone)] if n_horizons > 1 else []
+    if directions or any(timed):
+        parameters["monotone_constraints"] = [*(directions or [0] * n_inputs), *timed]
+    if directions:
+        parameters["use_missing"] = True
     return parameters
 
 
-def _columns(codes: Codes, n_horizons: int, h: int) -> Floats:
-    """Return codes as floats, with the horizon's index as last column where there are several."""
+def _columns(codes: Codes, n_horizons: int, h: int, directions: Sequence[int]) -> Floats:
+    """Return codes as floats, with the horizon's index as last column where there are several.
+
+    Missing is NaN in a number with a direction, so that it is no smallest number: a tree sends it
+    to the side that fits it best.
+    """
+    columns = codes.astype(np.float64)
+    for position in np.flatnonzero(directions):
+        columns[codes[:, position] == MISSING, position] = np.nan
     if n_horizons == 1:
-        return codes.astype(np.float64)
-    return np.column_stack([codes, np.full(len(codes), h)]).astype(np.float64)
+        return columns
+    return np.column_stack([columns, np.full(len(codes), float(h))])
 
 
 def _check(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from features.definition import LeadDefinition
 from features.encoder import Input
 
 Floats = NDArray[np.float64]
@@ -18,6 +19,7 @@ class InventedInputs:
     """Stands in for an encoder where only kinds, sizes and bin medians matter."""
 
     inputs: tuple[Input, ...]
+    definition: LeadDefinition | None = None
 
     def centres(self, position: int) -> Floats:
         return np.array([np.nan, *self.inputs[position].centres])
