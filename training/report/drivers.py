@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from features.wording import group_name, input_name
-from training.report.html import bar, both, count, decimal, note, rate, section, table
+from training.report.html import bar, beside, both, count, decimal, note, rate, section, table
 
 if TYPE_CHECKING:
     from features.definition import LeadDefinition
@@ -33,11 +33,10 @@ def drivers_section(facts: Facts, definition: LeadDefinition) -> str:
             "A score of 50 is the average lead; each 10 points double the odds of winning. The "
             "longer the bar, the more the field moves scores.",
         ),
-        "<div class='pair'><div>",
-        _groups(explained.get("groups") or ()),
-        "</div><div>",
-        _fields(importance[:MOST_FIELDS], definition),
-        "</div></div>",
+        beside(
+            _groups(explained.get("groups") or ()),
+            _fields(importance[:MOST_FIELDS], definition),
+        ),
         *(_dependence(found, definition) for found in explained.get("dependence") or ()),
     )
 

@@ -16,6 +16,7 @@ from features.wording import percent
 __all__ = [
     "STYLE",
     "bar",
+    "beside",
     "both",
     "chip",
     "count",
@@ -97,6 +98,11 @@ def section(name: str, ja: str, en: str, *content: str) -> str:
 def figure(drawing: str, caption: str) -> str:
     """Return a drawing with its sentence under it."""
     return f"<figure>{drawing}<figcaption>{caption}</figcaption></figure>"
+
+
+def beside(left: str, right: str) -> str:
+    """Return two pieces side by side where the page is wide enough."""
+    return f"<div class='pair'><div>{left}</div><div>{right}</div></div>"
 
 
 def table(

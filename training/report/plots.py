@@ -47,7 +47,11 @@ def draw_gains(points: Groups) -> str:
         shares = [0.0, *(100 * point["share"] for point in points)]
         axes.plot([0, 100], [0, 100], color=SOFT, linewidth=1, linestyle="--")
         axes.plot(
-            shares, [0.0, *(100 * point["won_share"] for point in points)], color=OWN, linewidth=2
+            shares,
+            [0.0, *(100 * point["won_share"] for point in points)],
+            color=OWN,
+            linewidth=2,
+            clip_on=False,
         )
         axes.set_xlim(0, 100)
         axes.set_ylim(0, 100)
@@ -79,6 +83,7 @@ def draw_curve(points: Groups) -> str:
             color=OWN,
             linewidth=2,
             marker="o" if len(told) < 8 else None,
+            clip_on=False,
         )
         axes.set_xlim(0, max(days))
         axes.set_ylim(bottom=0)
@@ -88,10 +93,8 @@ def draw_curve(points: Groups) -> str:
 
 
 def _in_percent(axes: Axes, which: str) -> None:
-    from matplotlib.ticker import PercentFormatter
-
     for axis in (axes.xaxis if name == "x" else axes.yaxis for name in which):
-        axis.set_major_formatter(PercentFormatter(decimals=None))
+        axis.set_major_formatter(lambda value, _: f"{value:g}%")
 
 
 def _drawn(fill: Callable[[Axes], None], *, square: bool = False) -> str:

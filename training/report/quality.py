@@ -7,6 +7,7 @@ from typing import Any
 
 from training.report.html import (
     bar,
+    beside,
     both,
     count,
     decimal,
@@ -66,8 +67,7 @@ def calibration_section(facts: Facts) -> str:
             f"observed in {n_kept}.",
         ),
         _worked_only(),
-        drawing,
-        table(head, rows),
+        beside(drawing, table(head, rows)),
     )
 
 
@@ -112,8 +112,7 @@ def gains_section(facts: Facts) -> str:
         "点数順に電話すると何が変わるか",
         "What calling by score changes",
         sentence,
-        drawing,
-        table(head, rows),
+        beside(drawing, table(head, rows)),
         _capacity(facts.get("capacity")),
     )
 
