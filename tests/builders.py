@@ -15,6 +15,7 @@ from features.events import Act
 from features.scorer import Calibration, LeadScorer
 from features.tables import AdditiveTables, PairTable
 
+VERDICT = {"level": "ok", "words": {"ja": "条件つきで良い", "en": "Good, with a condition"}}
 START = datetime(2025, 1, 6, 0, 0, tzinfo=UTC)
 SOURCES = ("ウェビナー", "展示会", "organic_search", "Referral", None)
 TITLES = ("代表取締役", "営業部長", "情報システム課 主任", "Marketing Manager", "担当", None)
@@ -116,7 +117,7 @@ def small_scorer(
         random_tables(encoder.sizes, (EVER,), seed + 1),
         Calibration("history", "student", encoder.definition.main_horizon, shift),
         reference,
-        {"verdict": "OK"},
+        {"verdict": VERDICT},
     )
 
 

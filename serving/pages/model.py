@@ -76,8 +76,12 @@ def _view(model: ServingModel, texts: Texts) -> Mapping[str, Any]:
     }
 
 
-def _verdict(evaluation: Mapping[str, Any], texts: Texts) -> str:
+def _verdict(evaluation: Mapping[str, Any], texts: Texts) -> Mapping[str, str] | None:
+    """Return what the gate said of the model, as a word and a sentence; None before it spoke."""
     said = evaluation.get("verdict")
-    if not isinstance(said, str):
-        return ""
-    return texts.get(f"model.verdicts.{said.lower().replace(' ', '_')}", said)
+    if not isinstance(said, Mapping):
+        return None
+    return {
+        "level": texts(f"model.verdicts.{said['level']}"),
+        "words": str(said["words"][texts.language]),
+    }

@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 from features.scorer import LeadScorer
 from serving.app import create_app
 from serving.settings import ServeSettings
-from tests.builders import small_scorer
+from tests.builders import VERDICT, small_scorer
 from tests.serving.conftest import NOW, approved
 
 PERSONAL = {
@@ -96,7 +96,7 @@ def test_model_and_definition_say_who_is_speaking(
     assert (model["model_version"], model["model_digest"]) == ("7", scorer.model_digest)
     assert (model["approved_by"], model["why"]) == ("hanako", "beats the last one")
     assert model["horizons"] == [30, 90, 180, 365]
-    assert model["evaluation"] == {"verdict": "OK"}
+    assert model["evaluation"] == {"verdict": VERDICT}
     assert (
         definition["fingerprint"]
         == model["definition_fingerprint"]

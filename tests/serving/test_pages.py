@@ -347,3 +347,14 @@ def test_ticks_cover_what_they_measure() -> None:
 def test_texts_are_cut_to_their_room() -> None:
     assert fit_text("short", 100, 12) == "short"
     assert text_width(fit_text("とても長い項目の名前です", 60, 12), 12) <= 60
+
+
+@pytest.mark.parametrize(
+    ("language", "level", "words"),
+    [("ja", "条件つきで使えます", "条件つきで良い"), ("en", "OK to use", "Good, with a condition")],
+)
+def test_the_model_page_tells_the_verdict_of_the_gate(shared_client, language, level, words):
+    page = shared_client.get(f"/model?lang={language}").text
+
+    assert level in page
+    assert words in page
