@@ -17,7 +17,7 @@ from training.linear import CodedInputs, fit_linear, log_odds
 from training.snapshot_teacher import SMALL_BOOSTER
 from training.student import Student
 
-__all__ = ["fit_acceptance"]
+__all__ = ["balance", "fit_acceptance"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
@@ -75,10 +75,10 @@ def fit_acceptance(
     )
     sizes = tuple(given.size for given in encoder.inputs)
     tables = Student(booster, linear, (EVER,), sizes).tables
-    return tables.shifted(_balance(tables.logits(codes)[:, 0], labels, weights))
+    return tables.shifted(balance(tables.logits(codes)[:, 0], labels, weights))
 
 
-def _balance(logits: Floats, labels: Floats, weights: Floats | None) -> float:
+def balance(logits: Floats, labels: Floats, weights: Floats | None = None) -> float:
     """Return the shift of log-odds that makes the mean probability the mean label."""
     share = float(np.average(labels, weights=weights))
     shift = 0.0

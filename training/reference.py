@@ -12,6 +12,7 @@ from features.definition import EVER
 from features.encoder import Input
 from features.factors import MIN_CASES
 from features.scorer import LeadScorer
+from training.drift_reference import describe_recent
 from training.labels import HistoryLabels, SnapshotLabels
 from training.metrics import observed_rate, wilson_interval
 
@@ -64,6 +65,7 @@ def describe_past(
         ],
         "neighbours": _neighbours(scorer, codes, past),
         "scores": np.quantile(scorer.probabilities(codes)[:, -1], np.linspace(0, 1, 21)).tolist(),
+        "recent": describe_recent(scorer, codes, labels),
     }
 
 
