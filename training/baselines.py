@@ -6,7 +6,8 @@ the manner of Odoo. Each one learns from training leads and answers for every le
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy import sparse
 
 from features.definition import EVER
 from features.encoder import LeadEncoder
+from features.errors import NotEnoughEvidence
 from training.base_rates import base_rate_tables
 from training.labels import HistoryLabels, SnapshotLabels
 from training.linear import fit_linear
@@ -103,7 +105,6 @@ def history_baselines(
     rows: Mask | None = None,
     horizons: Sequence[int] | None = None,
     seed: int = 0,
-    names: Collection[str] = BASELINES,
 ) -> dict[str, Floats]:
     """Return each baseline's chance to win by each horizon, by name, for all leads of a history.
 
@@ -127,18 +128,16 @@ def history_baselines(
         Days; the definition's by default.
     seed : int
         Seed of the boosters.
-    names : collection of str
-        Those of `BASELINES` that are wanted; ``lightgbm_tuned`` takes longer than all the others.
 
     Returns
     -------
     dict of str to ndarray of float, shape (n_leads, n_horizons)
-        Keyed by `names`.
+        Keyed by `BASELINES`; without ``lightgbm_tuned`` where its choice has no win to go by.
 
     Raises
     ------
     NotEnoughEvidence
-        If there are no wins, or none in the newest fifth.
+        If there are no wins.
     """
     days = tuple(definition.horizons if horizons is None else horizons)
     there = np.asarray(labels.state != "not_arrived")
@@ -162,11 +161,11 @@ def history_baselines(
         "linear": teacher.probabilities(codes, days, "glm"),
         "naive_bayes": np.tile(ever[:, None], (1, len(days))),
     }
-    if "lightgbm_tuned" in names:
+    with suppress(NotEnoughEvidence):
         found["lightgbm_tuned"] = _tuned_hazards(
             history, fine, fine_codes, labels, there, days, seed
         )
-    return {name: found[name] for name in names}
+    return found
 
 
 def _tuned_hazards(

@@ -25,10 +25,11 @@ def paired_difference(
     metric: Metric = "log_loss",
     weight: Floats | None = None,
     strata: NDArray[np.int64] | None = None,
+    level: float = 0.95,
     n_draws: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """Return ``metric(first) - metric(second)`` with its 95 % percentile interval.
+    """Return ``metric(first) - metric(second)`` with its percentile interval.
 
     Leads are drawn again with replacement, the same leads for both models. For a loss, below 0
     means that `first` is better.
@@ -45,6 +46,8 @@ def paired_difference(
         Weights of the leads, e.g. for censoring.
     strata : ndarray of int, optional
         Groups, e.g. cut-offs; each draw takes as many leads from every group as it has.
+    level : float
+        Share of the draws inside the interval; 0.8 gives a one-sided bound of 90 % at either end.
     n_draws, seed : int
         Draws, and where their randomness starts: the same seed gives the same interval.
     """
@@ -56,9 +59,9 @@ def paired_difference(
             for counts in _draws(weights, n_draws, seed, strata)
         ]
         point = roc_auc(outcome, first, weights) - roc_auc(outcome, second, weights)
-        return _interval(point, np.concatenate(draws))
+        return _interval(point, np.concatenate(draws), level)
     losses = _losses(outcome, first, metric) - _losses(outcome, second, metric)
-    return _mean_interval(losses, weights, n_draws, seed, strata)
+    return _mean_interval(losses, weights, n_draws, seed, strata, level)
 
 
 def bootstrap_interval(
@@ -91,14 +94,15 @@ def _mean_interval(
     n_draws: int,
     seed: int,
     strata: NDArray[np.int64] | None = None,
+    level: float = 0.95,
 ) -> Interval:
     drawn = _draws(weights, n_draws, seed, strata)
     means = [counts @ losses / counts.sum(axis=1) for counts in drawn]
-    return _interval(float(np.average(losses, weights=weights)), np.concatenate(means))
+    return _interval(float(np.average(losses, weights=weights)), np.concatenate(means), level)
 
 
-def _interval(point: float, draws: Floats) -> Interval:
-    low, high = np.nanpercentile(draws, (2.5, 97.5))
+def _interval(point: float, draws: Floats, level: float = 0.95) -> Interval:
+    low, high = np.nanquantile(draws, (0.5 - level / 2.0, 0.5 + level / 2.0))
     return Interval(point, float(low), float(high))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     Relearn = Callable[[], tuple[Learned, float]]
 
-__all__ = ["Champion", "Standing", "ask_champion", "fits"]
+__all__ = ["AskedChampion", "Champion", "Opponent", "Standing"]
 
 Standing = Literal["as_served", "relearnt", "has_seen"]
 """The artefact itself, learnt before the leads came; learnt anew on that day; or the artefact
@@ -53,67 +54,85 @@ class Champion:
     as_of: datetime | None = None
 
 
-def ask_champion(
-    champion: Champion,
-    history: LeadHistory,
-    cut_off: datetime | None,
-    leads: NDArray[np.intp],
-    horizons: Sequence[int],
-    relearn: Relearn | None,
-) -> tuple[Floats, Standing]:
-    """Return what the champion says of leads that came after a cut-off, and how it was asked.
+@dataclass(frozen=True, eq=False)
+class AskedChampion:
+    """The champion as it would have stood on a day.
+
+    Attributes
+    ----------
+    scorer : LeadScorer
+        The artefact, or what its recipe would have learnt by then, calibrated.
+    codes : ndarray of int32, shape (n_leads, n_inputs)
+        All leads of the history, by its encoder.
+    standing : str
+        One of `Standing`.
+    """
+
+    scorer: LeadScorer
+    codes: NDArray[np.int32]
+    standing: Standing
+
+    def promise(self, leads: NDArray[np.intp], horizons: Sequence[int]) -> Floats:
+        """Return its probabilities, shape (len(leads), n_horizons); NaN where it has no horizon."""
+        own = self.scorer.probabilities(self.codes[leads])
+        found = np.full((len(leads), len(horizons)), np.nan)
+        for place, horizon in enumerate(horizons):
+            if horizon in self.scorer.horizons:
+                found[:, place] = own[:, self.scorer.horizons.index(horizon)]
+        return found
+
+
+class Opponent:
+    """Puts the champion on days in the past.
 
     Parameters
     ----------
     champion : Champion
-        Asked as it is where it was learnt at or before the cut-off.
+        The served model.
     history : LeadHistory
         All leads.
-    cut_off : datetime or None
-        The day to stand on; None in a snapshot.
-    leads : ndarray of int, shape (n_test,)
-        Positions of the leads.
-    horizons : sequence of int
-        Days of the columns.
-    relearn : callable or None
-        Learns a model of the champion's recipe and definition from what was known on that day, and
-        gives its calibration; None where these do not fit the files.
-
-    Returns
-    -------
-    probabilities : ndarray of float, shape (n_test, n_horizons)
-        NaN where the champion does not speak of a horizon.
-    standing : str
-        One of `Standing`.
     """
-    was_there = champion.as_of is not None and cut_off is not None and champion.as_of <= cut_off
-    if relearn is not None and not was_there:
-        try:
-            learned, shift = relearn()
-        except (NotEnoughEvidence, DefinitionInvalid):
-            pass
-        else:
-            scorer = calibrated(learned.scorer, shift)
-            return _columns(scorer, learned.codes[leads], horizons), "relearnt"
-    rows = np.zeros(len(history.leads), dtype=bool)
-    rows[leads] = True
-    codes = champion.scorer.encoder.encode_history(history, rows)
-    standing: Standing = "as_served" if was_there else "has_seen"
-    return _columns(champion.scorer, codes, horizons), standing
 
+    def __init__(self, champion: Champion, history: LeadHistory) -> None:
+        self.champion = champion
+        self.history = history
 
-def fits(champion: Champion, history: LeadHistory) -> bool:
-    """Return whether the files hold every field that the champion looks at."""
-    given = {name for name, positions in champion.scorer.encoder.positions.items() if positions}
-    known = set(map(str, history.fields)) | set(champion.scorer.definition.behaviours) | {ARRIVAL}
-    return given <= known and champion.scorer.mode == history.mode
+    @cached_property
+    def can_relearn(self) -> bool:
+        """Whether the files hold every field that the champion looks at."""
+        scorer = self.champion.scorer
+        given = {name for name, positions in scorer.encoder.positions.items() if positions}
+        known = set(map(str, self.history.fields)) | set(scorer.definition.behaviours) | {ARRIVAL}
+        return given <= known and scorer.mode == self.history.mode
 
+    def at(self, cut_off: datetime | None, relearn: Relearn) -> AskedChampion:
+        """Return the champion as of a day.
 
-def _columns(scorer: LeadScorer, codes: NDArray[np.int32], horizons: Sequence[int]) -> Floats:
-    """Return the columns of these horizons, NaN where the model has none."""
-    own = scorer.probabilities(codes)
-    found = np.full((len(codes), len(horizons)), np.nan)
-    for place, horizon in enumerate(horizons):
-        if horizon in scorer.horizons:
-            found[:, place] = own[:, scorer.horizons.index(horizon)]
-    return found
+        It is the artefact itself where that was learnt at or before the day; else what its recipe
+        and definition learn from what was known then; else, where these do not fit the files, the
+        artefact although it has seen the leads.
+
+        Parameters
+        ----------
+        cut_off : datetime or None
+            The day; None in a snapshot.
+        relearn : callable
+            Learns the champion's recipe and definition on that day, and gives the calibration.
+        """
+        as_of = self.champion.as_of
+        was_there = as_of is not None and cut_off is not None and as_of <= cut_off
+        if self.can_relearn and not was_there:
+            try:
+                learned, shift = relearn()
+            except (NotEnoughEvidence, DefinitionInvalid):
+                pass
+            else:
+                scorer = calibrated(learned.scorer, shift)
+                return AskedChampion(scorer, learned.codes, "relearnt")
+        return AskedChampion(
+            self.champion.scorer, self._codes, "as_served" if was_there else "has_seen"
+        )
+
+    @cached_property
+    def _codes(self) -> NDArray[np.int32]:
+        return self.champion.scorer.encoder.encode_history(self.history)

@@ -1,12 +1,12 @@
-"""How good the recipe is on leads it has not seen: out of time, beside its baselines.
+"""How good the recipe is on leads it has not seen: everything that ``evaluation.json`` says.
 
-A model is learnt on a day in the past from what was known then; it is judged on leads that came
-after, with what is known today, and through the very methods that serving calls.
+Models are learnt on several days in the past from what was known then; each is judged on the leads
+that came after it, with what is known today, and through the very methods that serving calls.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,36 +14,24 @@ import numpy as np
 
 from features.definition import LeadDefinition
 from features.errors import NotEnoughEvidence
-from training.judging import (
-    STUDENT,
-    TEACHER,
-    Judged,
-    ResultRow,
-    Tell,
-    judge_origin,
-    judge_snapshot,
-)
+from training.accounts import Accounts, keep_accounts
+from training.audit_lane import AuditLane, judge_audit_lane
+from training.champion import Champion
+from training.comparison import ChampionComparison, compare_with_champion
+from training.documents import figures_of, finite
+from training.gains import Capacity, Gain, gains_table, judge_capacity
+from training.judging import STUDENT, TEACHER, Judged, ResultRow, Tell
 from training.lineage import calibrated
-from training.metrics import reliability_curve
+from training.metrics import ReliabilityBin, evaluate, reliability_curve
 from training.recipe import Recipe
 from training.rolling import RollingJudgement, judge_rolling
+from training.slices import Slice, find_slices
+from training.time_curve import CurvePoint, time_curve
 
 if TYPE_CHECKING:
     from features.leads import LeadHistory
 
-__all__ = [
-    "STUDENT",
-    "TEACHER",
-    "Backtest",
-    "Judged",
-    "ResultRow",
-    "RollingJudgement",
-    "backtest",
-    "calibrated",
-    "judge_origin",
-    "judge_rolling",
-    "judge_snapshot",
-]
+__all__ = ["STUDENT", "TEACHER", "Backtest", "backtest", "calibrated"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,28 +42,46 @@ class Backtest:
     ----------
     mode : str
         ``history`` or ``snapshot``.
-    cut_off : datetime or None
-        Day on which the judged model stood; None in a snapshot.
-    n_train, n_test : int
-        Leads it had learnt from; worked leads it was judged on.
+    recipe : Recipe
+        What was judged.
+    as_of : datetime or None
+        The day on which it was judged; None in a snapshot.
+    judgement : RollingJudgement or None
+        All cut-offs; None where the history is too short to judge anything.
     rows : tuple of ResultRow
-        All models at all horizons; empty where the history is too short to judge anything.
-    reliability : list of dict
+        All models at all horizons.
+    reliability : tuple of ReliabilityBin
         Promised against observed at the main horizon, in ten groups.
-    shift : float
-        Log-odds that the newest leads say should be added.
+    gains, slices, curve : tuple
+        See `training.gains`, `training.slices` and `training.time_curve`.
+    capacity, accounts, audit
+        See `training.gains`, `training.accounts` and `training.audit_lane`; None where nothing can
+        be told.
+    against_champion : ChampionComparison or None
+        None without a champion.
     note : str
         Why nothing could be judged, or empty.
     """
 
     mode: str
-    cut_off: datetime | None
-    n_train: int
-    n_test: int
-    rows: tuple[ResultRow, ...]
-    reliability: list[dict[str, float]]
-    shift: float
+    recipe: Recipe
+    as_of: datetime | None = None
+    judgement: RollingJudgement | None = None
+    rows: tuple[ResultRow, ...] = ()
+    reliability: tuple[ReliabilityBin, ...] = ()
+    gains: tuple[Gain, ...] = ()
+    slices: tuple[Slice, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
+    capacity: Capacity | None = None
+    accounts: Accounts | None = None
+    audit: AuditLane | None = None
+    against_champion: ChampionComparison | None = None
     note: str = ""
+
+    @property
+    def shift(self) -> float:
+        """Log-odds that the leads judged here say should be added to a model learnt today."""
+        return 0.0 if self.judgement is None else self.judgement.to_add
 
     def row(self, model: str, horizon: int) -> ResultRow | None:
         """Return the figures of a model at a horizon, if they could be told."""
@@ -83,25 +89,32 @@ class Backtest:
 
     def document(self) -> dict[str, Any]:
         """Return the content of ``evaluation.json``; figures that cannot be told are None."""
+        judged = self.judgement
+        newest = None if judged is None else judged.newest
+        cut_off = None if newest is None else newest.cut_off
         return {
             "mode": self.mode,
-            "cut_off": None if self.cut_off is None else self.cut_off.isoformat(),
-            "n_train": self.n_train,
-            "n_test": self.n_test,
+            "as_of": _day(self.as_of),
+            "cut_off": _day(cut_off),
+            "main_horizon": None if judged is None else judged.main_horizon,
+            "recipe": asdict(self.recipe),
+            "n_train": 0 if newest is None else int(newest.learned.rows.sum()),
+            "n_test": 0 if judged is None else int(judged.told().sum()),
             "note": self.note,
             "calibration_shift": self.shift,
-            "reliability": self.reliability,
-            "results": [
-                {
-                    "model": row.model,
-                    "horizon": row.horizon,
-                    **{name: _finite(value) for name, value in row.figures().items()},
-                    "against_student": None
-                    if row.against_student is None
-                    else [_finite(value) for value in row.against_student],
-                }
-                for row in self.rows
-            ],
+            "origins": [] if judged is None else [_origin(judged, part) for part in judged.origins],
+            "results": [_result(row) for row in self.rows],
+            "by_origin": [] if judged is None else _by_origin(judged),
+            "reliability": [group._asdict() for group in self.reliability],
+            "gains": [gain.document() for gain in self.gains],
+            "capacity": None if self.capacity is None else self.capacity.document(),
+            "slices": [part.document() for part in self.slices],
+            "accounts": None if self.accounts is None else self.accounts.document(),
+            "audit": None if self.audit is None else self.audit.document(),
+            "curve": [point.document() for point in self.curve],
+            "against_champion": None
+            if self.against_champion is None
+            else self.against_champion.document(),
         }
 
 
@@ -111,9 +124,10 @@ def backtest(
     *,
     as_of: datetime | None,
     recipe: Recipe,
+    champion: Champion | None = None,
     tell: Tell = lambda _: None,
 ) -> Backtest:
-    """Judge the recipe on the newest leads, and learn from them how to calibrate.
+    """Judge the recipe at several cut-offs, and learn from them how to calibrate.
 
     Parameters
     ----------
@@ -125,38 +139,85 @@ def backtest(
         Today, in history mode.
     recipe : Recipe
         Form of the model.
+    champion : Champion, optional
+        The served model, asked about the same leads.
     tell : callable
         Told each step as it begins.
     """
     try:
-        judged = judge_rolling(history, definition, as_of=as_of, recipe=recipe, tell=tell)
+        judged = judge_rolling(
+            history, definition, as_of=as_of, recipe=recipe, champion=champion, tell=tell
+        )
     except NotEnoughEvidence as error:
-        return Backtest(history.mode, None, 0, 0, (), [], 0.0, str(error))
-    return _summary(history.mode, judged)
-
-
-def _summary(mode: str, judged: RollingJudgement) -> Backtest:
-    told = judged.told()
-    main = judged.main
-    curve = (
-        reliability_curve(
+        return Backtest(history.mode, recipe, as_of, note=str(error))
+    tell("Writing down how good the model is")
+    told, main = judged.told(), judged.main
+    return Backtest(
+        mode=history.mode,
+        recipe=recipe,
+        as_of=as_of,
+        judgement=judged,
+        rows=tuple(judged.rows()),
+        reliability=reliability_curve(
             judged.outcome[told, main],
             judged.probabilities[STUDENT][told, main],
-            weight=judged.weight[told, main],
-        )
-        if told.any()
-        else ()
-    )
-    return Backtest(
-        mode,
-        judged.newest.cut_off,
-        int(judged.newest.learned.rows.sum()),
-        int(told.sum()),
-        tuple(judged.rows()),
-        [group._asdict() for group in curve],
-        judged.to_add,
+            judged.weight[told, main],
+        ),
+        gains=gains_table(judged),
+        slices=find_slices(judged, history, definition),
+        curve=time_curve(judged),
+        capacity=judge_capacity(judged, history, definition),
+        accounts=keep_accounts(judged),
+        audit=judge_audit_lane(judged, history, definition),
+        against_champion=None if champion is None else compare_with_champion(judged, champion),
     )
 
 
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+def _origin(judged: RollingJudgement, part: Judged) -> dict[str, Any]:
+    main = part.horizons.index(judged.main_horizon)
+    told = part.weight[:, main] > 0
+    return {
+        "cut_off": _day(part.cut_off),
+        "n_train": int(part.learned.rows.sum()),
+        "n_test": int(told.sum()),
+        "n_won": int(part.outcome[told, main].sum()),
+        "shift": part.shift,
+    }
+
+
+def _by_origin(judged: RollingJudgement) -> list[dict[str, Any]]:
+    found = []
+    for part in judged.origins:
+        for h, horizon in enumerate(part.horizons):
+            for model, promised in part.probabilities.items():
+                told = (part.weight[:, h] > 0) & ~np.isnan(promised[:, h])
+                if not told.any():
+                    continue
+                figures = evaluate(part.outcome[told, h], promised[told, h], part.weight[told, h])
+                found.append(
+                    {
+                        "cut_off": _day(part.cut_off),
+                        "model": model,
+                        "horizon": horizon,
+                        "n": figures.n,
+                        "n_won": figures.n_won,
+                        "log_loss": finite(figures.log_loss),
+                        "auc": finite(figures.auc),
+                        "predicted_over_observed": figures_of(figures.predicted_over_observed),
+                    }
+                )
+    return found
+
+
+def _result(row: ResultRow) -> dict[str, Any]:
+    against = row.against_student
+    return {
+        "model": row.model,
+        "horizon": row.horizon,
+        **{name: finite(value) for name, value in row.figures().items()},
+        "against_student": None if against is None else figures_of(against),
+    }
+
+
+def _day(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat()

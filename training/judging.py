@@ -6,8 +6,8 @@ today, through the very methods that serving calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from training.splits import origin_at
 
 if TYPE_CHECKING:
     from features.leads import LeadHistory
+    from training.champion import AskedChampion
 
 __all__ = [
     "CHAMPION",
@@ -107,12 +108,14 @@ class Judged:
         Labels of all leads, as known when judging.
     lead : ndarray of int, shape (n_test,)
         Positions of the test leads in ``history.leads``.
+    span : ndarray of int
+        Positions of all leads of the test span, also of those without an outcome.
     cut_off : datetime or None
         The day it stood on; None in a snapshot.
     shift : float
         Log-odds by which it was calibrated, as could be known on that day.
-    standing : str
-        How the champion was asked: ``as_served``, ``relearnt``, ``has_seen``, or empty without one.
+    champion : AskedChampion or None
+        The served model as it would have stood on that day.
     """
 
     horizons: tuple[int, ...]
@@ -122,9 +125,21 @@ class Judged:
     learned: Learned
     known: HistoryLabels | SnapshotLabels
     lead: NDArray[np.intp]
+    span: NDArray[np.intp]
     cut_off: datetime | None = None
     shift: float = 0.0
-    standing: str = ""
+    champion: AskedChampion | None = None
+
+    def promise(self, leads: NDArray[np.intp]) -> Floats:
+        """Return what the student promises any leads, shape (len(leads), n_horizons)."""
+        return calibrated(self.learned.scorer, self.shift).probabilities(self.learned.codes[leads])
+
+    def beside(self, champion: AskedChampion) -> Judged:
+        """Return the same with the champion's probabilities among the others."""
+        promised = champion.promise(self.lead, self.horizons)
+        return replace(
+            self, probabilities={**self.probabilities, CHAMPION: promised}, champion=champion
+        )
 
     def rows(self) -> Iterator[ResultRow]:
         """Yield the figures of each model at each horizon that can be judged."""
@@ -192,18 +207,16 @@ def judge_learned(
     *,
     shift: float = 0.0,
     seed: int = 0,
-    baselines: Collection[str] = BASELINES,
 ) -> Judged:
     """Judge a learned model on those `test` leads that were worked and seen from arrival."""
     assert isinstance(learned.labels, HistoryLabels)
     horizons = learned.scorer.horizons
     beside = (
-        history_baselines(
-            history, definition, learned.labels, horizons=horizons, seed=seed, names=baselines
-        )
+        history_baselines(history, definition, learned.labels, horizons=horizons, seed=seed)
         if learned.teacher is not None
         else {}
     )
+    span = np.flatnonzero(test)
     test = test & known.worked & (known.entry_days == 0.0)
     outcome = np.zeros((int(test.sum()), len(horizons)))
     weight = np.zeros_like(outcome)
@@ -224,6 +237,7 @@ def judge_learned(
         learned,
         known,
         np.flatnonzero(test),
+        span,
         learned.labels.as_of,
         shift,
     )
@@ -253,5 +267,12 @@ def judge_snapshot(
     promised |= {name: baselines[name][told][:, None] for name in BASELINES}
     outcome = labels.outcome[told][:, None]
     return Judged(
-        (EVER,), promised, outcome, np.ones_like(outcome), learned, labels, np.flatnonzero(told)
+        (EVER,),
+        promised,
+        outcome,
+        np.ones_like(outcome),
+        learned,
+        labels,
+        np.flatnonzero(told),
+        np.flatnonzero(test),
     )

@@ -32,6 +32,7 @@ __all__ = [
     "predicted_over_observed",
     "reliability_curve",
     "roc_auc",
+    "weighted_rate",
     "wilson_interval",
 ]
 
@@ -204,12 +205,22 @@ def reliability_curve(
         own = weights[members]
         if own.sum() <= 0:
             continue
-        observed = float(np.average(outcome[members], weights=own))
-        effective = float(own.sum() ** 2 / (own**2).sum())
-        low, high = wilson_interval(observed * effective, effective)
+        observed = weighted_rate(outcome[members], own)
         predicted = float(np.average(probability[members], weights=own))
-        curve.append(ReliabilityBin(predicted, observed, low, high, int((own > 0).sum())))
+        curve.append(ReliabilityBin(predicted, *observed, int((own > 0).sum())))
     return tuple(curve)
+
+
+def weighted_rate(outcome: Floats, weight: Floats) -> Interval:
+    """Return the weighted share won with Wilson's interval for the effective number of leads.
+
+    That number is ``(Σw)² / Σw²`` (Kish); NaN without leads.
+    """
+    if weight.sum() <= 0:
+        return Interval(float("nan"), 0.0, 1.0)
+    rate = float(np.average(outcome, weights=weight))
+    effective = float(weight.sum() ** 2 / (weight**2).sum())
+    return Interval(rate, *wilson_interval(rate * effective, effective))
 
 
 def wilson_interval(n_won: float, n: float, z: float = _Z95) -> tuple[float, float]:

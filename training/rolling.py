@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from features.definition import LeadDefinition
 from features.errors import NotEnoughEvidence
-from training.baselines import BASELINES
-from training.champion import Champion, ask_champion, fits
+from training.champion import Champion, Opponent
+from training.horizons import MIN_WINS, main_of, published_horizons
 from training.judging import (
-    CHAMPION,
     Judged,
     ResultRow,
     Tell,
@@ -26,13 +25,12 @@ from training.judging import (
 )
 from training.labels import HistoryLabels, label_history, label_snapshot
 from training.lineage import FOLLOW_SHARE, Line
-from training.recipe import MIN_WINS, Recipe, learn
+from training.recipe import Learned, Recipe, learn
 from training.splits import earlier_part, time_order
 from training.verdicts import to_microseconds
 
 if TYPE_CHECKING:
     from features.leads import LeadHistory
-    from training.champion import Relearn
 
 __all__ = ["N_ORIGINS", "RollingJudgement", "judge_rolling", "pool"]
 
@@ -40,7 +38,6 @@ N_ORIGINS = 4
 _SHARES = (0.55, 0.5, 0.45, 0.4, 0.35, 0.3)
 """Where the oldest cut-off may lie: leads before it, of all that can be judged."""
 _WINS_WANTED = 150
-_LEADS_FOLLOWED = 200
 _ALONE = 0.8
 _SNAPSHOT_SHARES = (0.55, 0.7, 0.85)
 _SNAPSHOT_ALONE = 0.75
@@ -117,7 +114,7 @@ class RollingJudgement:
     @property
     def standings(self) -> tuple[str, ...]:
         """How the champion was asked at each cut-off; empty texts without one."""
-        return tuple(part.standing for part in self.origins)
+        return tuple("" if p.champion is None else p.champion.standing for p in self.origins)
 
     def told(self, horizon: int | None = None, model: str | None = None) -> Mask:
         """Return the test leads whose outcome can be told, and of which a model was asked."""
@@ -166,8 +163,6 @@ def judge_rolling(
     cut-off and horizon with its own censoring weights. With too few wins for several cut-offs, the
     newest fifth is judged alone.
 
-    The tuned booster takes longer than all the rest and is fitted at the newest cut-off only.
-
     Parameters
     ----------
     history : LeadHistory
@@ -198,28 +193,20 @@ def judge_rolling(
     known = label_history(history, definition, as_of)
     spans = _spans(history, definition, known, n_origins)
     line = Line(history, definition, chosen)
-    theirs = _line_of(champion, line)
+    opponent = None if champion is None else Opponent(champion, history)
+    theirs = line if opponent is None else _line_of(opponent, line)
     origins: list[Judged] = []
     for place, (cut_off, test) in enumerate(spans):
         where = f"Cut-off {place + 1} of {len(spans)}, {cut_off:%Y-%m-%d}"
         tell(f"{where}: learning from what was known then")
         learned, shift = line.at(cut_off)
         tell(f"{where}: comparing with simpler models")
-        is_newest = place == len(spans) - 1
         judged = judge_learned(
-            history,
-            definition,
-            learned,
-            known,
-            test,
-            shift=shift,
-            seed=chosen.seed,
-            baselines=[name for name in BASELINES if is_newest or name != "lightgbm_tuned"],
+            history, definition, learned, known, test, shift=shift, seed=chosen.seed
         )
-        if champion is not None:
+        if opponent is not None:
             tell(f"{where}: asking the champion")
-            relearn = None if theirs is None else partial(theirs.at, cut_off)
-            judged = _with_champion(judged, champion, history, relearn)
+            judged = judged.beside(opponent.at(cut_off, partial(theirs.at, cut_off)))
         origins.append(judged)
     return pool(_that_tell(origins), line.shift(known).shift)
 
@@ -230,7 +217,8 @@ def _spans(
     """Return cut-offs, oldest first, each with the leads up to the next one."""
     if n_origins < 1:
         raise ValueError(f"n_origins must be 1 or more, got {n_origins}")
-    main = _main_horizon(known, definition)
+    published = _published(known, definition)
+    main = main_of(definition.main_horizon, published or definition.horizons)
     arrived = to_microseconds(history.leads["arrived_at"])
     old_enough = np.asarray(known.state != "not_arrived") & (
         known.follow_up_days >= FOLLOW_SHARE * main
@@ -248,7 +236,7 @@ def _spans(
     starts: list[float] = []
     for share in _SHARES:
         start = day_at(share)
-        if not _enough(label_history(history, definition, start), main):
+        if main not in _published(label_history(history, definition, start), definition):
             break
         starts.append(share)
         if int((won & (arrived >= (start - _EPOCH) // timedelta(microseconds=1))).sum()) >= (
@@ -264,17 +252,8 @@ def _spans(
     ]
 
 
-def _main_horizon(known: HistoryLabels, definition: LeadDefinition) -> int:
-    """Return the main horizon, or the longest before it that today's leads can tell."""
-    able = [h for h in definition.horizons if h <= definition.main_horizon and _enough(known, h)]
-    return max(able) if able else definition.main_horizon
-
-
-def _enough(labels: HistoryLabels, horizon: int) -> bool:
-    """Return whether a model learnt from these labels can tell the horizon."""
-    seen = labels.worked & (labels.won_days >= labels.entry_days) & (labels.won_days <= horizon)
-    followed = labels.worked & (labels.follow_up_days >= FOLLOW_SHARE * horizon)
-    return int(seen.sum()) >= MIN_WINS and int(followed.sum()) >= _LEADS_FOLLOWED
+def _published(labels: HistoryLabels, definition: LeadDefinition) -> tuple[int, ...]:
+    return published_horizons(labels, labels.state != "not_arrived", definition.horizons)
 
 
 def _that_tell(origins: Sequence[Judged]) -> list[Judged]:
@@ -283,25 +262,13 @@ def _that_tell(origins: Sequence[Judged]) -> list[Judged]:
     return [part for part in origins if main in part.horizons]
 
 
-def _line_of(champion: Champion | None, own: Line) -> Line | None:
+def _line_of(opponent: Opponent, own: Line) -> Line:
     """Return what learns the champion again: `own` where recipe and definition are the same."""
-    if champion is None or not fits(champion, own.history):
-        return None
+    champion = opponent.champion
     theirs = champion.scorer.definition
     if champion.recipe == own.recipe and theirs.fingerprint == own.definition.fingerprint:
         return own
     return Line(own.history, theirs, champion.recipe)
-
-
-def _with_champion(
-    judged: Judged, champion: Champion, history: LeadHistory, relearn: Relearn | None
-) -> Judged:
-    promised, standing = ask_champion(
-        champion, history, judged.cut_off, judged.lead, judged.horizons, relearn
-    )
-    return replace(
-        judged, probabilities={**judged.probabilities, CHAMPION: promised}, standing=standing
-    )
 
 
 def _roll_snapshot(
@@ -320,6 +287,7 @@ def _roll_snapshot(
         for share in _SNAPSHOT_SHARES[-n_origins:]
         if int(won[earlier_part(history, share=share)[0]].sum()) >= MIN_WINS
     ] or [_SNAPSHOT_ALONE]
+    opponent = None if champion is None else Opponent(champion, history)
     order = time_order(history)
     ends = [int(len(order) * share) for share in shares[1:]] + [len(order)]
     origins = []
@@ -328,23 +296,18 @@ def _roll_snapshot(
         train, test = earlier_part(history, share=share)
         test[order[end:]] = False
         judged = judge_snapshot(history, definition, train, test, recipe=recipe)
-        if champion is not None:
-            judged = _with_champion(
-                judged, champion, history, _relearn_snapshot(champion, history, recipe, judged)
+        if opponent is not None:
+            judged = judged.beside(
+                opponent.at(None, partial(_relearn_snapshot, opponent, recipe, judged))
             )
         origins.append(judged)
     return pool(origins)
 
 
-def _relearn_snapshot(
-    champion: Champion, history: LeadHistory, recipe: Recipe, judged: Judged
-) -> Relearn | None:
-    """Return what learns the champion again from the leads that `judged` has learnt from."""
-    if not fits(champion, history):
-        return None
+def _relearn_snapshot(opponent: Opponent, recipe: Recipe, judged: Judged) -> tuple[Learned, float]:
+    """Learn the champion again from the leads that `judged` has learnt from."""
+    champion, own = opponent.champion, judged.learned
     theirs = champion.scorer.definition
-    fingerprint = judged.learned.scorer.definition.fingerprint
-    if champion.recipe == recipe and theirs.fingerprint == fingerprint:
-        return lambda: (judged.learned, 0.0)
-    rows = judged.learned.rows
-    return lambda: (learn(history, theirs, rows=rows, recipe=champion.recipe), 0.0)
+    if champion.recipe == recipe and theirs.fingerprint == own.scorer.definition.fingerprint:
+        return own, 0.0
+    return learn(opponent.history, theirs, rows=own.rows, recipe=champion.recipe), 0.0
