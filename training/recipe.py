@@ -24,6 +24,7 @@ from training.base_rates import base_rate_tables
 from training.horizons import MIN_WINS, main_of, published_horizons
 from training.labels import HistoryLabels, SnapshotLabels, label_history, label_snapshot
 from training.recency import lead_weights, leads_since, observed_within
+from training.shifts import ReasonShifts, audited_rejections, estimate_shifts
 from training.snapshot_teacher import SnapshotTeacher, SnapshotTeacherSettings
 from training.soft_labels import SoftLabels, soft_labels
 from training.splits import time_order
@@ -117,6 +118,8 @@ class Learned:
         None under base rates.
     crossings : int
         Leads on which the guard of the horizons would act.
+    shifts : ReasonShifts or None
+        What the audit lane says the reasons mean; None where there is none.
     """
 
     scorer: LeadScorer
@@ -126,6 +129,7 @@ class Learned:
     teacher: HazardTeacher | SnapshotTeacher | None
     student: Student | None
     crossings: int
+    shifts: ReasonShifts | None = None
 
     def teacher_probabilities(self) -> Floats:
         """Return the teacher's chance for all leads if worked, shape (n_leads, n_horizons).
@@ -190,6 +194,8 @@ class Taught:
         Horizons with enough evidence; empty where base rates must stand in.
     teacher : HazardTeacher or None
         None where base rates must stand in.
+    shifts : ReasonShifts or None
+        As in `Learned`.
     """
 
     encoder: LeadEncoder
@@ -198,6 +204,7 @@ class Taught:
     rows: Mask
     published: tuple[int, ...]
     teacher: HazardTeacher | None
+    shifts: ReasonShifts | None = None
 
 
 def teach(
@@ -225,21 +232,24 @@ def teach_codes(
     """Fit the teacher on leads that are already labelled and encoded, as `teach` does."""
     horizons = encoder.definition.horizons
     observed = observed_within(labels, recipe.window_days)
-    published = published_horizons(observed, rows, horizons)
-    teacher = None
+    # What the audit lane says of the reasons is measured against a teacher without it.
+    learning = rows & ~audited_rejections(labels)
+    published = published_horizons(observed, learning, horizons)
+    teacher = shifts = None
     if published:
         teacher = HazardTeacher.fit(
             codes,
             encoder,
             observed,
             horizons=horizons,
-            rows=rows,
+            rows=learning,
             seed=recipe.seed,
             half_life_days=recipe.half_life_days,
             trees=recipe.teacher_trees,
             glm_share=recipe.glm_share,
         )
-    return Taught(encoder, codes, labels, rows, published, teacher)
+        shifts = estimate_shifts(teacher, codes, encoder, observed, rows=rows)
+    return Taught(encoder, codes, labels, rows, published, teacher, shifts)
 
 
 def shown_encoder(encoder: LeadEncoder, dropped_fields: Sequence[str]) -> LeadEncoder:
@@ -279,7 +289,8 @@ def _learn_history(
         _acceptance(codes, encoder, labels.accepted, there, recipe),
         Calibration("history", "student", main_of(definition.main_horizon, published)),
     )
-    return Learned(scorer, codes, labels, there, teacher, student, _crossings(scorer, codes[there]))
+    crossings = _crossings(scorer, codes[there])
+    return Learned(scorer, codes, labels, there, teacher, student, crossings, taught.shifts)
 
 
 def _learn_snapshot(
@@ -318,7 +329,7 @@ def distil(taught: Taught, definition: LeadDefinition, recipe: Recipe) -> Studen
     """Teach the student what the teacher knows: the second half of the recipe of history mode."""
     assert taught.teacher is not None
     promised = taught.teacher.probabilities(taught.codes, definition.horizons)
-    soft = soft_labels(promised, taught.labels, definition)
+    soft = soft_labels(promised, taught.labels, definition, taught.shifts)
     weights = _recency(taught.labels.follow_up_days, recipe)
     return _fit_student(
         taught.codes, taught.encoder, soft, taught.rows, weights, definition.horizons, recipe

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from training.labels import HistoryLabels, SnapshotLabels
 
 if TYPE_CHECKING:
     from features.definition import LeadDefinition
+    from training.shifts import ReasonShifts
 
 __all__ = ["SoftLabels", "soft_labels"]
 
@@ -38,6 +40,7 @@ def soft_labels(
     probabilities: NDArray[np.float64],
     labels: HistoryLabels | SnapshotLabels,
     definition: LeadDefinition,
+    shifts: ReasonShifts | None = None,
 ) -> SoftLabels:
     """Return the teacher's probabilities of worked and rejected leads after the reason policy.
 
@@ -53,6 +56,8 @@ def soft_labels(
         Labels of the same leads.
     definition : LeadDefinition
         Gives the shift of each reason at each horizon, in log-odds.
+    shifts : ReasonShifts, optional
+        What the audit lane says they are; where it says nothing, the definition's hold.
 
     Raises
     ------
@@ -73,7 +78,8 @@ def soft_labels(
         if reason.conversion == "zero":
             labelled[concerned & (labels.state[rows] == "rejected")] = 0.0
         elif isinstance(reason.conversion, tuple):
-            factors = np.exp([definition.shift(code, horizon) for horizon in horizons])
+            measured = definition.shift if shifts is None else partial(shifts.shift, definition)
+            factors = np.exp([measured(code, horizon) for horizon in horizons])
             shifted = labelled[concerned]
             labelled[concerned] = factors * shifted / (1.0 - shifted + factors * shifted)
     return SoftLabels(rows, np.maximum.accumulate(labelled, axis=1))
