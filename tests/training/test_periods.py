@@ -101,3 +101,23 @@ def test_exposure_adds_up_to_the_time_under_observation(
     assert np.bincount(rows.lead, weights=rows.is_won, minlength=1).max(initial=0) <= 1
     seen = labels.worked & (labels.won_days >= labels.entry_days) & (labels.won_days <= 365)
     assert rows.is_won.sum() == seen.sum()
+
+
+def test_a_half_life_counts_back_from_the_cut_off_to_the_middle_of_each_row() -> None:
+    rows, _ = periods_of({"a": 0, "b": 60}, {}, 70, half_life_days=10)
+    middle = np.array([7, 22, 45, 65, 65])
+    assert rows.lead.tolist() == [0, 0, 0, 0, 1]
+    np.testing.assert_allclose(rows.weight, 0.5 ** ((70 - middle) / 10))
+    plain, _ = periods_of({"a": 0, "b": 60}, {}, 70)
+    assert plain.weight is None
+
+
+def test_rates_count_recent_rows_for_more() -> None:
+    wins = {"a": 5.0, "b": 205.0, "c": 206.0}
+    arrivals = {"a": 0, "b": 200, "c": 200, "d": 0, "e": 0}
+    recent, _ = periods_of(arrivals, wins, 220, half_life_days=20)
+    assert recent.rates[0] == pytest.approx(
+        (recent.weight[(recent.period == 0) & recent.is_won].sum() + 0.05)
+        / ((recent.weight * recent.exposure_days)[recent.period == 0].sum() + 50.0)
+    )
+    assert recent.weight[recent.lead == 0].max() < 0.001

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,36 @@ def test_on_a_real_funnel_the_teacher_is_calibrated_on_what_came_after_each_cut_
 
 def test_days_of_the_helper_are_days() -> None:
     assert day(1.5) == datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+def test_a_half_life_follows_what_changed(taught: dict[str, Any]) -> None:
+    labels = taught["labels"]
+    # The market falls to a fifth: only one in five of the wins of the newer half remains.
+    is_newer = np.arange(2500) >= 1250
+    kept = np.random.default_rng(0).random(2500) < 0.2
+    fallen = replace(labels, won_days=np.where(is_newer & ~kept, np.nan, labels.won_days))
+    rate = []
+    for half_life_days in (None, 1e9, 40.0):
+        teacher = HazardTeacher.fit(
+            taught["codes"], taught["encoder"], fallen, half_life_days=half_life_days
+        )
+        rate.append(float(teacher.probabilities(taught["codes"], (90,)).mean()))
+    assert rate[1] == pytest.approx(rate[0], rel=1e-3)
+    assert rate[2] < 0.75 * rate[0]
+
+
+def test_the_share_of_the_regression_goes_from_the_booster_to_the_regression(
+    taught: dict[str, Any],
+) -> None:
+    teacher, codes = taught["teacher"], taught["codes"]
+    for share, part in ((0.0, "booster"), (1.0, "glm")):
+        alone = replace(teacher, glm_share=share)
+        np.testing.assert_array_equal(
+            alone.probabilities(codes, HORIZONS), teacher.probabilities(codes, HORIZONS, part)
+        )
+
+
+def test_the_booster_has_as_many_trees_as_asked_for(taught: dict[str, Any]) -> None:
+    given = (taught["codes"], taught["encoder"], taught["labels"])
+    assert taught["teacher"].booster.num_trees() == 40
+    assert HazardTeacher.fit(*given, trees=7).booster.num_trees() == 7
