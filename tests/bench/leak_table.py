@@ -103,20 +103,22 @@ def with_columns(
         name = f"planted_{place}"
         planted[name] = kind
         columns[name] = texts.reset_index(drop=True)
-        fields[name] = _field(KINDS[kind], f"項目{place}" if plain_names else leak.heading)
+        names = Names(ja=leak.heading, en=leak.heading)
+        if kind in definition.fields:
+            names = definition.fields[kind].names
+        if plain_names:
+            names = Names(ja=f"項目{place}", en=f"Column {place}")
+        fields[name] = LeadField(type=KINDS[kind], names=names, group="data")
     for place, honest in enumerate(honest_columns(history, truth, world.settings.seed)):
         columns[f"honest_{place}"] = honest.texts
-        fields[f"honest_{place}"] = _field(honest.type, honest.heading)
+        names = Names(ja=honest.heading, en=honest.heading)
+        fields[f"honest_{place}"] = LeadField(type=honest.type, names=names, group="data")
     frame = history.fields.assign(**columns).astype(object).replace({np.nan: None})
     return (
         replace(history, fields=frame, later=history.later.iloc[:, :0]),
         definition.model_copy(update={"fields": fields}),
         planted,
     )
-
-
-def _field(type: FieldType, heading: str) -> LeadField:
-    return LeadField(type=type, names=Names(ja=heading, en=heading), group="data")
 
 
 def _worst(scan: LeakScan, name: str) -> tuple[str, tuple[str, ...]]:

@@ -3,12 +3,14 @@
 from training.leaks.columns import ScanColumn, read_column
 from training.leaks.findings import LeakFinding, LeakScan, accept
 from training.leaks.scan import scan_columns, scan_history
+from training.leaks.time_signals import compare_exports
 
 __all__ = [
     "LeakFinding",
     "LeakScan",
     "ScanColumn",
     "accept",
+    "compare_exports",
     "read_column",
     "scan_columns",
     "scan_history",

@@ -13,12 +13,18 @@ from training.leaks.columns import FEWEST, ScanColumn
 from training.leaks.findings import LeakFinding
 from training.leaks.words import outcome_word, person_word
 
-__all__ = ["find_content_signals", "find_outcome_names"]
+__all__ = ["find_content_signals", "find_outcome_names", "looks_personal"]
 
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _PHONE = re.compile(r"\+?\(?\d[\d() .-]{7,16}\d")
 _LOOKED_AT = 2000
 _ONCE = 0.9
+_RELATED = 4.5
+
+
+def looks_personal(value: str) -> bool:
+    """Return whether a value is an e-mail address or a phone number."""
+    return _EMAIL.fullmatch(value) is not None or _PHONE.fullmatch(value) is not None
 
 
 def find_outcome_names(
@@ -50,9 +56,6 @@ def find_outcome_names(
             wording.REMEDY,
             evidence,
         )
-
-
-_RELATED = 4.5
 
 
 def find_content_signals(columns: Mapping[str, ScanColumn]) -> Iterator[LeakFinding]:

@@ -14,27 +14,35 @@ import numpy as np
 
 from training.leaks import wording
 from training.leaks.columns import FEWEST, MISSING, Codes, Flags, Floats, ScanColumn
+from training.leaks.content_signals import looks_personal
 from training.leaks.findings import LeakFinding, Severity
-from training.leaks.purity import Tally, auc_of, joint_chance, know, tally
+from training.leaks.purity import CHANCE, Tally, auc_of, joint_chance, know, tally
 
 __all__ = ["Contrast", "Knowing", "find_outcome_signals", "look", "relation"]
 
-STRONGEST_HONEST = 3.0
-"""Odds ratio that honest values reach, careful end; beyond it a value is called."""
+STRONGEST_HONEST = 2.5
+"""Odds ratio that honest values reach, careful end; beyond it, or below its inverse, a value is
+called. Chosen on worlds with seeds from 100 on and read against real tables."""
 
 STRONGEST_HONEST_BLANK = 2.0
 """The same for being filled in or not."""
+
+_ORDERED = 1.8
+"""How much more the ends of an honest number may tell than a single value."""
+
+_HANDLING = 2.0
+"""How much more honest values tell of who was worked: teams choose by what they see."""
 
 _NEVER = 0.1
 """Wins for each expected one, below which a value counts as never winning."""
 
 _HARDLY_EVER = 0.02
 _PURE = 0.9
+_LONGEST_SHOWN = 40
 _TELLS_MANY = 0.3
 """Share of the winners (or of the others) that sit in pure values; beyond it the column leaks."""
 
 _AUC_SUSPECT, _AUC_LEAK = 0.85, 0.92
-_ABOVE_ALL_OTHERS = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +148,8 @@ def _unusual_blank(
     counts = tally(codes, contrast.told, everyone, known=known)
     if not counts.enough.all():
         return
-    limit = STRONGEST_HONEST_BLANK if contrast.is_outcome else 2 * STRONGEST_HONEST_BLANK
     for code in (1, 0):
-        if counts.odds_low[code] >= limit or _never_wins(counts)[code]:
+        if counts.odds_low[code] >= STRONGEST_HONEST_BLANK or _never_wins(counts)[code]:
             yield _Called(MISSING, code == 1, counts, codes)
             return
 
@@ -152,17 +159,20 @@ def _unusual_values(
 ) -> Iterator[_Called]:
     codes = column.codes
     counts = tally(codes, contrast.told, column.filled, known=known)
-    limit = STRONGEST_HONEST if contrast.is_outcome else 3 * STRONGEST_HONEST
-    wins = counts.enough & (counts.odds_low >= limit)
-    never = _never_wins(counts)
-    for code in np.flatnonzero(wins | never).tolist():
-        if code != MISSING and counts.n[code] < counts.n.sum():
-            yield _Called(code, bool(wins[code]), counts, codes)
+    limit = STRONGEST_HONEST * (1.0 if contrast.is_outcome else _HANDLING)
+    limit *= _ORDERED if codes.ordered else 1.0
+    wins = counts.odds_low >= limit
+    never = (counts.odds_high <= 1 / limit) | _never_wins(counts)
+    # What most leads have is usual; the few others are the value to speak of.
+    judged = counts.enough & (counts.n <= counts.n.sum() / 2)
+    judged[MISSING] = False
+    for code in np.flatnonzero(judged & (wins | never)).tolist():
+        yield _Called(code, bool(wins[code]), counts, codes)
 
 
 def _never_wins(counts: Tally) -> Flags:
     few = counts.k <= _NEVER * counts.n * counts.expected
-    return np.asarray(counts.enough & few & (counts.too_few_wins <= 0.005))
+    return np.asarray(counts.enough & few & (counts.too_few_wins <= CHANCE))
 
 
 def _blank_finding(
@@ -214,7 +224,8 @@ def _purity_finding(
     severity: Severity = (
         "leak" if contrast.is_outcome and max(told_won, told_lost) >= _TELLS_MANY else "suspect"
     )
-    worst = max(values, key=lambda e: (e.wins, counts.n[e.code])).code
+    telling = np.maximum(counts.odds_low, 1 / np.maximum(counts.odds_high, 1e-9))
+    worst = max((each.code for each in values), key=lambda code: float(telling[code]))
     evidence: dict[str, float | str] = {
         "against": contrast.name,
         "n": float(counts.n[worst]),
@@ -225,8 +236,9 @@ def _purity_finding(
         "told_won": told_won,
         "told_lost": told_lost,
     }
-    if not column.personal and (label := values[0].codes.labels[worst]):
-        evidence["value"] = label
+    label = values[0].codes.labels[worst]
+    if label and not column.personal and not looks_personal(label):
+        evidence["value"] = label[:_LONGEST_SHOWN]
     return LeakFinding(
         column.field or name, "purity", severity, wording.purity(evidence), wording.REMEDY, evidence
     )
@@ -234,8 +246,7 @@ def _purity_finding(
 
 def _single_finding(name: str, column: ScanColumn, knowing: Knowing) -> LeakFinding | None:
     auc = knowing.auc(name)
-    stands_out = auc >= 0.75 and auc >= knowing.clean_auc + _ABOVE_ALL_OTHERS
-    if not (auc >= _AUC_SUSPECT or (stands_out and name in knowing.unusual)):
+    if auc < _AUC_SUSPECT:
         return None
     told = knowing.contrast.told
     evidence: dict[str, float | str] = {

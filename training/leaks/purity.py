@@ -17,8 +17,9 @@ from training.leaks.columns import FEWEST, Codes, Flags, Floats
 
 __all__ = ["CHANCE", "Tally", "auc_of", "joint_chance", "know", "tally"]
 
-CHANCE = 0.005
-"""Chance that a column without any relation is called for one of its values."""
+CHANCE = 0.01
+"""Chance that a column without any relation is called for one of its values, shared out over the
+values that could be called (Bonferroni, counted as in Tarone 1990)."""
 
 _FOLDS = 5
 _PRIOR = 20.0
@@ -105,6 +106,7 @@ def tally(codes: Codes, outcome: Floats, among: Flags, *, known: Floats | None =
         ratio = _odds(np.clip(own, 1e-6, 1 - 1e-6)) / _odds(np.clip(others, 1e-6, 1 - 1e-6))
         odds = ratio * _odds(expected)
         expected = odds / (1 + odds)
+        return Tally(n, k, expected, 1)  # it answers one question: is that value explained?
     return Tally(n, k, expected, _n_findable(n, float(k.sum())))
 
 

@@ -87,8 +87,8 @@ def scan_history(
     """Scan a history as training sees it, and match what the definition accepts.
 
     The outcome is a win among the leads whose fate is told: won, lost, turned away, or arrived at
-    least the main horizon before `as_of`. Who was worked at all is known later too, and is looked
-    at beside it.
+    least the main horizon before `as_of`. Who was worked or touched at all is known later too, and
+    is looked at beside it.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def scan_history(
     arrived = None if times.isna().all() else times.dt.tz_convert(None).to_numpy("datetime64[us]")
     if history.mode == "history" and as_of is not None:
         labels = label_history(history, definition, as_of)
-        outcome, handling = _told(labels, definition.main_horizon)
+        outcome, handling = _told(labels, definition)
         now: np.datetime64 | None = np.datetime64(as_of.astimezone(UTC).replace(tzinfo=None), "us")
     else:
         outcome, handling = _told_at_once(label_snapshot(history, definition))
@@ -113,28 +113,32 @@ def scan_history(
     return LeakScan(accept(findings, definition.accepted_findings), len(history.leads))
 
 
-def _told(labels: HistoryLabels, horizon: int) -> tuple[Floats, dict[str, Floats]]:
+def _told(labels: HistoryLabels, definition: LeadDefinition) -> tuple[Floats, dict[str, Floats]]:
+    """Return who won and how leads were handled.
+
+    Of leads younger than the shortest horizon mostly the quick rejections are told; they are left
+    out, else what is new this month would look as if it never won.
+    """
     won = ~np.isnan(labels.won_days)
     out = np.isin(labels.state, ("not_a_lead", "not_arrived"))
-    is_old = labels.follow_up_days >= horizon
+    out |= ~(labels.follow_up_days >= definition.horizons[0])
+    is_old = labels.follow_up_days >= definition.main_horizon
     turned_away = np.isin(labels.state, ("rejected", "left_out"))
     told = (won | labels.lost | turned_away | is_old) & ~out
-    return np.where(told, won.astype(float), np.nan), _handling(labels.state, out, is_old)
+    return np.where(told, won.astype(float), np.nan), _handling(labels.state, out)
 
 
 def _told_at_once(labels: SnapshotLabels) -> tuple[Floats, dict[str, Floats]]:
     turned_away = np.isin(labels.state, ("rejected", "left_out"))
     outcome = np.where(turned_away, 0.0, labels.outcome)
     out = labels.state == "not_a_lead"
-    return outcome, _handling(labels.state, out, np.ones(len(outcome), dtype=bool))
+    return outcome, _handling(labels.state, out)
 
 
-def _handling(state: np.ndarray, out: np.ndarray, is_old: np.ndarray) -> dict[str, Floats]:
-    """Who was worked, and who was touched at all; a young lead may still be."""
-    decided = np.isin(state, ("worked", "rejected", "left_out"))
-    told = (decided | is_old) & ~out
-    worked = np.where(told, (state == "worked").astype(float), np.nan)
-    touched = np.where(told, (state != "untouched").astype(float), np.nan)
+def _handling(state: np.ndarray, out: np.ndarray) -> dict[str, Floats]:
+    """Return who was worked, and who was touched at all."""
+    worked = np.where(out, np.nan, (state == "worked").astype(float))
+    touched = np.where(out, np.nan, (state != "untouched").astype(float))
     return {"worked": worked, "touched": touched}
 
 

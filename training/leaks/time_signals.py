@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +11,18 @@ from training.leaks import wording
 from training.leaks.columns import FEWEST, Floats, ScanColumn
 from training.leaks.findings import LeakFinding
 
-__all__ = ["Times", "find_time_signals"]
+__all__ = ["Times", "compare_exports", "find_time_signals"]
 
 Times = NDArray[np.datetime64]
 
 _DAY = np.timedelta64(1, "D")
+_NEAR = 30.0
+_EXCESS = 0.05
 _SHARE_AFTER = 0.02
 _BLOCKS = 20
 _BREAK = 0.5
+_FEW_CHANGES = 10
+_MANY_CHANGES = 0.05
 
 
 def find_time_signals(
@@ -44,6 +48,54 @@ def find_time_signals(
             elif column.kind == "number":
                 yield from _counts_to_export(name, column, arrived, now)
         yield from _break_in_time(name, column)
+
+
+def compare_exports(
+    earlier: Mapping[str, ScanColumn],
+    later: Mapping[str, ScanColumn],
+    *,
+    earlier_ids: Sequence[object],
+    later_ids: Sequence[object],
+) -> tuple[LeakFinding, ...]:
+    """Find columns whose values change from one export to a later one.
+
+    Parameters
+    ----------
+    earlier, later : mapping of str to ScanColumn
+        The same table on two days.
+    earlier_ids, later_ids : sequence of object
+        Keys of their rows; rows that both have are compared.
+
+    Returns
+    -------
+    tuple of LeakFinding
+        A leak where one lead in 20 or more changed, a suspect from one in 100 (and 10 leads) on:
+        rarer changes are corrections.
+    """
+    place = {key: row for row, key in enumerate(earlier_ids)}
+    both = [(place[key], row) for row, key in enumerate(later_ids) if key in place]
+    before, after = np.array(both, dtype=np.int64).reshape(-1, 2).T
+    found: list[LeakFinding] = []
+    for name, column in later.items():
+        if name not in earlier or column.proven or column.later:
+            continue
+        old, new = earlier[name].values[before], column.values[after]
+        same = (old == new) | (~earlier[name].filled[before] & ~column.filled[after])
+        n_changed = int((~same).sum())
+        if n_changed < max(_FEW_CHANGES, 0.01 * len(both)):
+            continue
+        evidence: dict[str, float | str] = {"n": float(len(both)), "n_changed": float(n_changed)}
+        found.append(
+            LeakFinding(
+                column.field or name,
+                "time_proof",
+                "leak" if n_changed >= _MANY_CHANGES * len(both) else "suspect",
+                wording.changed(evidence),
+                wording.REMEDY,
+                evidence,
+            )
+        )
+    return tuple(found)
 
 
 def _written_later(
@@ -113,14 +165,13 @@ def _counts_to_export(
         )
 
 
-_NEAR = 30.0
-_EXCESS = 0.05
-
-
 def _break_in_time(name: str, column: ScanColumn) -> Iterator[LeakFinding]:
     """Find one place in the order of arrival where being filled in changes at once."""
     blocks = _filled_by_block(column)
     if blocks is None:
+        return
+    if (spells := _spells(blocks)) > 2:
+        yield _filled_in_spells(name, column, blocks, spells)
         return
     best = max(range(1, _BLOCKS), key=lambda cut: abs(_jump(blocks, cut)))
     before, after = float(blocks[:best].mean()), float(blocks[best:].mean())
@@ -136,6 +187,33 @@ def _break_in_time(name: str, column: ScanColumn) -> Iterator[LeakFinding]:
         "note",
         wording.distribution_break(evidence),
         wording.REMEDY_BREAK,
+        evidence,
+    )
+
+
+def _spells(blocks: Floats) -> int:
+    """Count the stretches of time in which a column is filled in, or is not, by turns."""
+    if float(np.ptp(blocks)) < _BREAK:
+        return 1
+    low, high = float(blocks.min()), float(blocks.max())
+    clear = np.abs(blocks - (low + high) / 2) > (high - low) / 4
+    on = blocks[clear] > (low + high) / 2
+    return 1 + int((on[1:] != on[:-1]).sum())
+
+
+def _filled_in_spells(name: str, column: ScanColumn, blocks: Floats, spells: int) -> LeakFinding:
+    evidence: dict[str, float | str] = {
+        "against": "time",
+        "n_spells": float(spells),
+        "least": float(blocks.min()),
+        "most": float(blocks.max()),
+    }
+    return LeakFinding(
+        column.field or name,
+        "missingness",
+        "suspect",
+        wording.filled_in_spells(evidence),
+        wording.REMEDY,
         evidence,
     )
 

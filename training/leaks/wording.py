@@ -17,8 +17,10 @@ __all__ = [
     "declared_later",
     "distribution_break",
     "excludes",
+    "filled_in_spells",
     "identifier",
     "missingness",
+    "changed",
     "outcome_name",
     "personal",
     "planned_date",
@@ -92,10 +94,11 @@ def missingness(evidence: Evidence) -> Sentences:
     ja, en = _CONTRAST[str(evidence["against"])]
     return Sentences(
         ja=f"記入があるリードでは{ja}の割合が{_percent(evidence['rate_filled'])}、空欄では"
-        f"{_percent(evidence['rate_blank'])}です。営業が後から記入した項目の形です。",
+        f"{_percent(evidence['rate_blank'])}です。"
+        "記入の有無が結果に従っています。営業が後から記入する項目によくある形です。",
         en=f"Where it is filled in, {_percent(evidence['rate_filled'])} are {en}; where it is "
         f"blank, {_percent(evidence['rate_blank'])}. "
-        "So look fields that sales fills in while qualifying.",
+        "Whether it is filled in follows the outcome, as in fields that sales fills in later.",
     )
 
 
@@ -194,4 +197,26 @@ def counts_to_export(evidence: Evidence) -> Sentences:
         en=f"{_percent(evidence['share'])} of its values nearly equal the days from arrival to "
         f"export (by chance: {_percent(evidence['by_chance'])}). "
         "It goes on counting after arrival.",
+    )
+
+
+def filled_in_spells(evidence: Evidence) -> Sentences:
+    """Say that a field is filled in during some spells only."""
+    return Sentences(
+        ja=f"到着順に見ると、記入の割合が{_percent(evidence['least'])}と{_percent(evidence['most'])}の間を"
+        "行き来します。受付時の項目ではなく、後からまとめて記入した形です。",
+        en=f"In order of arrival the share filled in goes to and fro between "
+        f"{_percent(evidence['least'])} and {_percent(evidence['most'])}. Forms do not; batches "
+        "written later do.",
+    )
+
+
+def changed(evidence: Evidence) -> Sentences:
+    """Say that values change between two exports."""
+    n, of = float(evidence["n_changed"]), float(evidence["n"])
+    return Sentences(
+        ja=f"2回の出力の両方にあるリード{of:,.0f}件のうち{n:,.0f}件で値が変わりました。"
+        "到着後に書き換えられる項目です。",
+        en=f"Of {of:,.0f} leads in both exports, {n:,.0f} have another value in the later one: it is "
+        "written after arrival.",
     )

@@ -23,7 +23,7 @@ _PLAIN = re.compile(
 """They name the outcome itself."""
 
 _AFTER = re.compile(
-    "商談|案件|見積|提案|訪問回数|確度|見込|ランク|進捗|フェーズ|ステージ|ステータス|状態|状況|結果|対応|処理"
+    "商談|案件|見積|提案|訪問記録|確度|見込|ランク|進捗|フェーズ|ステージ|ステータス|状態|状況|結果|対応|処理"
     "|判定|評価|担当|営業|架電|フォロー|最終(?:更新|活動|接触|連絡|対応|訪問)|更新日|完了|クローズ|理由|メモ"
     "|備考|タグ|ヒアリング|納品|請求|入金|契約|引き?渡し|引き?継ぎ|現在の|"
     + _english(
@@ -31,7 +31,7 @@ _AFTER = re.compile(
         "|deals?|contracts?|quotes?|quoted|proposals?|reasons?|notes?|remarks?|tags?|owner"
         "|agent|assigned|assignee|(?:sales )?rep|representative|follow ?ups?|ratings?|rank|grade"
         "|score|quality|probability|likelihood|forecast|resolution|invoices?|payments?|onboard\\w*"
-        "|modified|updated|hand ?over|hand ?off|calls?|called|visits? by sales"
+        "|modified|updated|hand ?over|hand ?off|called|by sales"
         "|(?:last|latest|final) (?:\\w+ )?(?:activity|contact|contacted|touch|visit|call|update)"
     )
 )
