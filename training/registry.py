@@ -1,20 +1,30 @@
-"""The one door of training to MLflow: log a run, register a model, propose a champion."""
+"""The door of training to MLflow: log a run, register a model, fetch one back.
+
+`training.promotion` says which version is champion; `training.model_store` opens the store.
+"""
 
 from __future__ import annotations
 
-import logging
-import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from features.definition import EVER
-from features.errors import LeadQualityError
 from features.scorer import LeadScorer
+from training.champion import Champion
+from training.model_store import (
+    CHAMPION,
+    ModelNotFound,
+    Registered,
+    champion_of,
+    find_version,
+    open_store,
+)
+from training.promotion import gate_tags, promote
+from training.recipe_document import recipe_from
 
 if TYPE_CHECKING:
     from mlflow import ActiveRun, MlflowClient
@@ -22,39 +32,21 @@ if TYPE_CHECKING:
 
     from training.settings import TrainSettings
 
-__all__ = ["CHAMPION", "ModelNotFound", "Registered", "load_version", "log_scorer", "promote"]
+__all__ = [
+    "CHAMPION",
+    "ModelNotFound",
+    "Registered",
+    "find_tagged",
+    "load_champion",
+    "load_version",
+    "log_scorer",
+    "promote",
+]
 
-CHAMPION = "champion"
 SCORER_FOLDER = "scorer"
 """Artifact path under which serving finds the tables."""
 
 _REQUIREMENTS = ("numpy", "pandas", "pydantic", "pyyaml", "tzdata", "mlflow")
-
-
-class ModelNotFound(LeadQualityError):
-    """The registry has no such model or version."""
-
-    status = 404
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """Where a model went.
-
-    Attributes
-    ----------
-    name, version : str
-        Registered model and its new version.
-    run_id : str
-        The MLflow run with parameters, metrics and files.
-    model_digest : str
-        What the service checks and stamps on answers.
-    """
-
-    name: str
-    version: str
-    run_id: str
-    model_digest: str
 
 
 def log_scorer(
@@ -66,6 +58,7 @@ def log_scorer(
     parameters: Mapping[str, object],
     metrics: Mapping[str, float],
     documents: Mapping[str, str],
+    tags: Mapping[str, str] | None = None,
 ) -> Registered:
     """Log a run with everything a reviewer needs, and register its model.
 
@@ -82,13 +75,15 @@ def log_scorer(
     parameters, metrics : mapping
         As they appear in the run.
     documents : mapping of str to str
-        Text files by name, e.g. ``report.html``.
+        Text files by name, e.g. ``report.html``; ``gate.json`` is what `promote` goes by.
+    tags : mapping of str to str, optional
+        Further tags of the version.
     """
     import mlflow
     import pandas as pd
 
     example = pd.DataFrame([_example(scorer)])
-    with _store(settings) as client, tempfile.TemporaryDirectory() as scratch:
+    with open_store(settings) as client, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / SCORER_FOLDER
         scorer.save(folder, booster)
         with _run(client, settings) as run:
@@ -109,27 +104,16 @@ def log_scorer(
                 registered_model_name=name,
             )
         registered = str(logged.registered_model_version)
-        for key, value in (
-            ("model_digest", scorer.model_digest),
-            ("definition_version", scorer.definition.version),
-            ("definition_fingerprint", scorer.definition.fingerprint),
-        ):
+        known = {
+            "model_digest": scorer.model_digest,
+            "definition_version": scorer.definition.version,
+            "definition_fingerprint": scorer.definition.fingerprint,
+            **gate_tags(documents),
+            **(tags or {}),
+        }
+        for key, value in known.items():
             client.set_model_version_tag(name, registered, key, value)
         return Registered(name, registered, run.info.run_id, scorer.model_digest)
-
-
-def promote(settings: TrainSettings, name: str, chosen: str) -> Registered:
-    """Propose a version as champion; the service serves it once it has been approved there.
-
-    Raises
-    ------
-    ModelNotFound
-        If the registry has no such version.
-    """
-    with _store(settings) as client:
-        found = _find(client, name, chosen)
-        client.set_registered_model_alias(name, CHAMPION, found.version)
-        return found
 
 
 def load_version(settings: TrainSettings, name: str, chosen: str = CHAMPION) -> LeadScorer:
@@ -142,68 +126,47 @@ def load_version(settings: TrainSettings, name: str, chosen: str = CHAMPION) -> 
     """
     import mlflow
 
-    with _store(settings) as client, tempfile.TemporaryDirectory() as scratch:
-        found = _find(client, name, chosen)
+    with open_store(settings) as client, tempfile.TemporaryDirectory() as scratch:
+        found = find_version(client, name, chosen)
         mlflow.artifacts.download_artifacts(
             run_id=found.run_id, artifact_path=SCORER_FOLDER, dst_path=scratch
         )
         return LeadScorer.load(Path(scratch) / SCORER_FOLDER)
 
 
-def _find(client: MlflowClient, name: str, chosen: str) -> Registered:
-    from mlflow.exceptions import MlflowException
+def load_champion(settings: TrainSettings, name: str) -> Champion | None:
+    """Return the champion with what it takes to learn it again; None where there is none.
 
-    try:
-        if chosen == CHAMPION:
-            found = client.get_model_version_by_alias(name, CHAMPION)
-        else:
-            found = client.get_model_version(name, chosen)
-    except MlflowException as error:
-        raise ModelNotFound(
-            f"The registry has no {'champion' if chosen == CHAMPION else f'version {chosen}'} of "
-            f"model {name!r}. Train one with `lead-train train`; it prints the version."
-        ) from error
-    return Registered(
-        name, str(found.version), str(found.run_id), str(found.tags.get("model_digest", ""))
+    Recipe and day come from its evaluation; a model that is older than these keeps the default
+    recipe and no day.
+    """
+    with open_store(settings) as client:
+        version_now = champion_of(client, name)
+    if not version_now:
+        return None
+    scorer = load_version(settings, name, version_now)
+    as_of = scorer.evaluation.get("as_of")
+    return Champion(
+        version_now,
+        scorer,
+        recipe_from(scorer.evaluation.get("recipe") or {}),
+        datetime.fromisoformat(as_of) if isinstance(as_of, str) else None,
     )
 
 
-@contextmanager
-def _store(settings: TrainSettings) -> Iterator[MlflowClient]:
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    settings.home.mkdir(parents=True, exist_ok=True)
-    import mlflow
-
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
-    # MLflow keeps its store in a global and in the environment, where the next settings would
-    # read it as the user's own; both are left as they were.
-    before = os.environ.get("MLFLOW_TRACKING_URI")
-    _make_embedded_store(settings.tracking_address)
-    mlflow.set_tracking_uri(settings.tracking_address)
-    try:
-        yield mlflow.MlflowClient()
-    finally:
-        mlflow.set_tracking_uri(before)
-
-
-def _make_embedded_store(address: str) -> None:
-    """Make a SQLite store that is not there yet: whole, or not at all when interrupted.
-
-    MLflow makes its tables one by one; half of them would stop every later run.
-    """
-    import mlflow
-
-    path = Path(address.removeprefix("sqlite:///"))
-    if not address.startswith("sqlite:///") or path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=path.parent) as scratch:
-        draft = Path(scratch) / path.name
-        mlflow.MlflowClient(tracking_uri=f"sqlite:///{draft}").search_experiments(max_results=1)
-        draft.replace(path)
+def find_tagged(settings: TrainSettings, name: str, key: str, value: str) -> Registered | None:
+    """Return the newest version with this tag, or None."""
+    with open_store(settings) as client:
+        found = [
+            one
+            for one in client.search_model_versions(f"name = '{name}'")
+            if one.tags.get(key) == value
+        ]
+    if not found:
+        return None
+    newest = max(found, key=lambda one: int(one.version))
+    digest = str(newest.tags.get("model_digest", ""))
+    return Registered(name, str(newest.version), str(newest.run_id), digest)
 
 
 def _run(client: MlflowClient, settings: TrainSettings) -> ActiveRun:

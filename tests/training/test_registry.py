@@ -96,7 +96,7 @@ def test_a_promoted_version_is_the_champion_and_loads_bit_equal(settings, regist
     found = promote(settings, NAME, registered.version)
     champion = load_version(settings, NAME)
 
-    assert found == registered
+    assert found.registered == registered
     assert champion.model_digest == trained.scorer.model_digest
     lead = LeadInput({"source": "webinar"}, None, datetime(2026, 1, 5, tzinfo=UTC))
     assert champion.score(lead) == trained.scorer.score(lead)
