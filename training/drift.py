@@ -8,10 +8,12 @@ weeks (measured: `tests.bench.drift_table`), however many fields it has.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +41,7 @@ from training.drift_words import (
     acceptance_words,
     field_words,
     score_words,
+    told_in_full,
     wins_words,
 )
 from training.labels import label_history
@@ -138,6 +141,10 @@ class DriftWatch:
     notes: tuple[Words, ...] = ()
     before: Mapping[str, Any] = field(default_factory=dict)
 
+    def in_words(self, zone: ZoneInfo, language: str) -> str:
+        """Return it in a few lines for people; days are those of the time zone."""
+        return told_in_full(self, zone, language)
+
     def document(self) -> dict[str, Any]:
         """Return JSON content; figures that cannot be told are None or left out."""
         return {
@@ -187,7 +194,7 @@ def watch_drift(
     definition : LeadDefinition
         What reasons mean.
     as_of : datetime, optional
-        The end of the window; the newest arrival by default.
+        The end of the window; the newest arrival or event by default.
     since : datetime, optional
         Its beginning; by default `window_days` before its end. Then an alarm can also come from two
         windows that agree, and acceptance is taken over both.
@@ -199,7 +206,8 @@ def watch_drift(
     Raises
     ------
     NotEnoughEvidence
-        If the model does not keep what the leads it learnt from looked like.
+        If the model does not keep what the leads it learnt from looked like, or nothing is newer
+        than `since`.
     """
     recent, notes = _recent(scorer)
     is_dated = bool(history.leads["arrived_at"].notna().any())
@@ -207,6 +215,10 @@ def watch_drift(
     span = (
         window_days if since is None or until is None else (until - since).total_seconds() / 86400
     )
+    if span <= 0:
+        raise NotEnoughEvidence(
+            f"No lead or event is newer than {since:%Y-%m-%d %H:%M}. Choose an earlier beginning."
+        )
     is_new = (ages >= 0) & (ages < span) if is_dated else np.ones(len(ages), dtype=bool)
     is_previous = (ages >= span) & (ages < 2 * span)
     if codes is None:
@@ -234,19 +246,19 @@ def watch_drift(
         acceptance = compare_decisions(scorer, recent, codes, labels, reach)
         performance = compare_wins(scorer, recent, codes, labels)
     alarms += _acceptance_alarms(acceptance) + _wins_alarms(scorer, performance)
-    if acceptance.get("share_decided", 1.0) < 0.5 * acceptance.get("share_decided_before", 0.0):
+    if acceptance and acceptance["share_decided"] < 0.5 * acceptance["share_decided_before"]:
         notes.append("slow_decisions")
     notes += ["no_decisions"] * (not acceptance) + ["no_wins"] * (not performance)
-    score = [one for one, _ in asked if one.measure == "score"]
+    score = [one for one, _ in asked if one.measure == "score" and len(now)]
     return DriftWatch(
         since=None if until is None else until - timedelta(days=span),
         until=until,
         n=len(now),
         alarms=tuple(alarms),
         fields=fields,
-        score=_score(recent, now, score[0]) if score and len(now) else {},
-        acceptance=acceptance,
-        performance=performance,
+        score=_score(scorer, recent, now, score[0]) if score else {},
+        acceptance=_with_words(acceptance, acceptance_words),
+        performance=_with_words(performance, partial(wins_words, scorer)),
         notes=tuple(NOTES[name] for name in notes),
         before={name: recent[name] for name in ("n", "since", "until")},
     )
@@ -274,7 +286,8 @@ def _recent(scorer: LeadScorer) -> tuple[Mapping[str, Any], list[str]]:
 def _ages(history: LeadHistory, as_of: datetime | None) -> tuple[Floats, datetime]:
     """Return the age of each lead in days, NaN where it has no date, and the end of the window."""
     arrived = history.leads["arrived_at"]
-    until = as_of or arrived.max().to_pydatetime()
+    newest = [column.max() for column in (arrived, history.events["at"]) if column.notna().any()]
+    until = as_of or max(newest).to_pydatetime()
     at = (until - _EPOCH) // timedelta(microseconds=1)
     ages = (at - to_microseconds(arrived)) / _DAY
     return np.where(arrived.notna(), ages, np.nan), until
@@ -298,7 +311,7 @@ def _ask(
     for position, given, before, asked, asked_before in standing(scorer, recent, now, previous):
         fields.append(field_drift(given, position, before, now, asked))
         pairs += zip(asked, asked_before, strict=True)
-    if recent["scores"] is not None:
+    if recent["scores"] is not None and recent["scores"]["edges"]:
         spread = recent["scores"]["spread"]
         now_score, score_before = (
             ask_scores(recent["scores"], window, spread_of(spread, recent, window))
@@ -332,11 +345,15 @@ def _field_alarms(
     return sorted(told.values(), key=lambda alarm: (alarm.subject == "score", alarm.value))
 
 
-def _score(recent: Mapping[str, Any], now: Window, asked: Asked) -> dict[str, Any]:
+def _score(
+    scorer: LeadScorer, recent: Mapping[str, Any], now: Window, asked: Asked
+) -> dict[str, Any]:
+    edges = recent["scores"]["edges"]
     return {
+        "words": dict(score_words(scorer, edges, asked, len(now))[0]),
         "mean_before": recent["scores"]["mean"],
         "mean_now": float(now.chances.mean()),
-        "line": recent["scores"]["edges"][asked.place - 1],
+        "line": edges[asked.place - 1],
         "above_before": asked.before,
         "above_now": asked.now,
         "p_value": asked.p_value,
@@ -346,13 +363,19 @@ def _score(recent: Mapping[str, Any], now: Window, asked: Asked) -> dict[str, An
 # -- decisions and wins ----------------------------------------------------------------------------
 
 
+def _with_words(
+    found: Mapping[str, Any], say: Callable[[Mapping[str, Any]], tuple[Words, Words]]
+) -> dict[str, Any]:
+    return dict(found) | {"words": dict(say(found)[0])} if found else {}
+
+
 def _acceptance_alarms(found: Mapping[str, Any]) -> list[DriftAlarm]:
     if not found or found["p_value"] >= FALSE_ALARMS:
         return []
     expected, accepted = found["expected"], found["accepted"]
     if abs(accepted - expected) < SMALLEST_CHANGE:
         return []
-    words = acceptance_words(expected, accepted, found["n"])
+    words = acceptance_words(found)
     limits = found["p_value"], FALSE_ALARMS
     return [DriftAlarm("acceptance", "acceptance", *limits, expected, accepted, *words)]
 

@@ -7,16 +7,29 @@ and never one that the model did not know.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from features.definition import EVER
-from features.encoder import MISSING, Input
+from features.encoder import MISSING, OTHER, Input
 from features.factors import Shown, shown_value
 from features.scorer import LeadScorer
 from features.wording import input_name, percent, value_text
 from training.drift_fields import Asked
 
-__all__ = ["NOTES", "Words", "acceptance_words", "field_words", "score_words", "wins_words"]
+if TYPE_CHECKING:
+    from training.drift import DriftWatch
+
+__all__ = [
+    "NOTES",
+    "Words",
+    "acceptance_words",
+    "field_words",
+    "score_words",
+    "told_in_full",
+    "wins_words",
+]
 
 Words = Mapping[str, str]
 """One text by language: ``ja`` and ``en``."""
@@ -37,6 +50,11 @@ _WHAT: Mapping[str, Words] = {
     "numbers": {
         "ja": "{field}: {value}の割合が {before} → {now}(新しいリード {n} 件)",
         "en": "{field}: {value}, {before} → {now} of the leads ({n} new leads)",
+    },
+    "hidden": {
+        "ja": "{field}: 値の内訳が変化(100 件あたり約 {moved} 件分。新しいリード {n} 件)",
+        "en": "{field}: its values are spread differently "
+        "(about {moved} in 100 leads; {n} new leads)",
     },
     "score": {
         "ja": "見込みの高さ: {horizon}の{won}見込みが {chance} 以上のリードが {before} → {now}"
@@ -104,7 +122,24 @@ _REMEDY: Mapping[str, Words] = {
 
 _TIME: Words = {"ja": "{days}日以内", "en": "within {days} days"}
 _EVER: Words = {"ja": "期間を問わず", "en": "at any time"}
-_PERSONAL: Words = {"ja": "内訳", "en": "one of its values"}
+_SUMMARY: Mapping[str, Words] = {
+    "compared": {
+        "ja": "{since} から {until} までの新しいリード {n} 件を、モデルが学習したうち最も新しいリード "
+        "{n_before} 件{times}と比べました。",
+        "en": "Compared {n} new leads from {since} to {until} with the newest {n_before} leads "
+        "that the model learnt from{times}.",
+    },
+    "compared_undated": {
+        "ja": "ファイルのリード {n} 件を、モデルが学習したリード {n_before} 件と比べました。",
+        "en": "Compared the {n} leads of the file with the {n_before} leads "
+        "that the model learnt from.",
+    },
+    "times": {"ja": "({since} から {until})", "en": " ({since} to {until})"},
+    "quiet": {"ja": "目立った変化はありません。", "en": "Nothing has clearly changed."},
+    "alarms": {"ja": "変化が {n} 件あります:", "en": "What changed ({n}):"},
+    "seen": {"ja": "そのほか:", "en": "Besides:"},
+    "notes": {"ja": "ご注意:", "en": "Please note:"},
+}
 
 NOTES: Mapping[str, Words] = {
     "no_leads": {
@@ -161,15 +196,20 @@ def field_words(scorer: LeadScorer, given: Input, asked: Asked, n: int) -> tuple
     remedy = asked.measure if asked.measure in _REMEDY else "values"
     if asked.measure == "missing" and asked.now < asked.before:
         remedy = "filled"
+    field = scorer.definition.fields.get(given.field)
+    is_hidden = asked.place <= OTHER and given.kind == "category"
+    is_hidden |= field is not None and field.personal
+    form = "hidden" if remedy == "values" and is_hidden else asked.measure
     what = {
-        language: form.format(
+        language: words.format(
             field=input_name(scorer.definition, given.name, language),
-            value=_value(scorer, given, asked, language),
+            value="" if is_hidden else _value(scorer, given, asked, language),
             before=percent(asked.before, language),
             now=percent(asked.now, language),
+            moved=f"{100 * asked.change:.0f}",
             n=f"{n:,}",
         )
-        for language, form in _WHAT[asked.measure].items()
+        for language, words in _WHAT[form].items()
     }
     return what, _REMEDY[remedy]
 
@@ -194,11 +234,13 @@ def score_words(
     return what, _REMEDY["score"]
 
 
-def acceptance_words(expected: float, accepted: float, n: int) -> tuple[Words, Words]:
+def acceptance_words(found: Mapping[str, Any]) -> tuple[Words, Words]:
     """Return how the share that sales accepts moved, and what to do about it."""
     what = {
         language: form.format(
-            before=percent(expected, language), now=percent(accepted, language), n=f"{n:,}"
+            before=percent(found["expected"], language),
+            now=percent(found["accepted"], language),
+            n=f"{found['n']:,}",
         )
         for language, form in _WHAT["acceptance"].items()
     }
@@ -220,12 +262,53 @@ def wins_words(scorer: LeadScorer, found: Mapping[str, Any]) -> tuple[Words, Wor
     return what, _REMEDY["performance"]
 
 
+def told_in_full(watch: DriftWatch, zone: ZoneInfo, language: str) -> str:
+    """Return the whole watch in a few lines: what was compared, what changed, what to do."""
+
+    def day(moment: datetime) -> str:
+        return f"{moment.astimezone(zone):%Y-%m-%d}"
+
+    def say(name: str, **figures: object) -> str:
+        return _SUMMARY[name][language].format(**figures)
+
+    n, n_before = f"{watch.n:,}", f"{watch.before['n']:,}"
+    if watch.since is None or watch.until is None:
+        lines = [say("compared_undated", n=n, n_before=n_before)]
+    else:
+        ends = [watch.before["since"], watch.before["until"]]
+        since, until = (None if end is None else datetime.fromisoformat(end) for end in ends)
+        times = "" if since is None or until is None else say(
+            "times", since=day(since), until=day(until)
+        )  # fmt: skip
+        lines = [
+            say(
+                "compared",
+                since=day(watch.since),
+                until=day(watch.until),
+                n=n,
+                n_before=n_before,
+                times=times,
+            )
+        ]
+    lines.append(say("alarms", n=len(watch.alarms)) if watch.alarms else say("quiet"))
+    for alarm in watch.alarms:
+        lines += [f"  {alarm.words[language]}", f"    → {alarm.remedy[language]}"]
+    cried = {alarm.subject for alarm in watch.alarms}
+    besides = [
+        found["words"][language]
+        for subject, found in (("acceptance", watch.acceptance), ("performance", watch.performance))
+        if found and subject not in cried
+    ]
+    if besides:
+        lines += [say("seen"), *(f"  {one}" for one in besides)]
+    if watch.notes:
+        lines += [say("notes"), *(f"  {note[language]}" for note in watch.notes)]
+    return "\n".join(lines)
+
+
 def _value(scorer: LeadScorer, given: Input, asked: Asked, language: str) -> str:
-    field = scorer.definition.fields.get(given.field)
-    if asked.place == MISSING or (field is not None and field.personal):
-        return _PERSONAL[language]
     shown = shown_value(given, asked.place)
-    if given.kind == "number":
+    if given.kind == "number" and asked.place != MISSING:
         shown = Shown("range", low=given.lows[asked.place - 1])
     return value_text(scorer.encoder, given.name, shown, language)
 

@@ -1,6 +1,16 @@
 """What `lead-train` can do, a file each; importing this package makes the application whole."""
 
-from training.commands import promote, results, train, world
+from training.commands import drift, inspect, promote, results, rollback, train, world
 from training.commands.console import NoStoreYet, app
 
-__all__ = ["NoStoreYet", "app", "promote", "results", "train", "world"]
+__all__ = [
+    "NoStoreYet",
+    "app",
+    "drift",
+    "inspect",
+    "promote",
+    "results",
+    "rollback",
+    "train",
+    "world",
+]
