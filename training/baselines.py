@@ -104,6 +104,7 @@ def history_baselines(
     *,
     rows: Mask | None = None,
     horizons: Sequence[int] | None = None,
+    encoded: tuple[LeadEncoder, Codes] | None = None,
     seed: int = 0,
 ) -> dict[str, Floats]:
     """Return each baseline's chance to win by each horizon, by name, for all leads of a history.
@@ -126,6 +127,9 @@ def history_baselines(
         Leads to learn from; all that had arrived by default.
     horizons : sequence of int, optional
         Days; the definition's by default.
+    encoded : tuple of LeadEncoder and ndarray of int32, optional
+        An encoder that was fitted on the same leads with all fields, and its codes of all leads;
+        made here by default.
     seed : int
         Seed of the boosters.
 
@@ -144,10 +148,15 @@ def history_baselines(
     if rows is not None:
         there &= rows
     worked = there & labels.worked
-    encoder = LeadEncoder.fit(history, definition, there)
-    codes = encoder.encode_history(history)
+    if encoded is None:
+        encoder = LeadEncoder.fit(history, definition, there)
+        encoded = encoder, encoder.encode_history(history)
+    encoder, codes = encoded
     fine, fine_codes = _fine(history, definition, there)
-    teacher = HazardTeacher.fit(codes, encoder, labels, horizons=days, rows=there, seed=seed)
+    # Only its regression is asked, so one tree is enough.
+    teacher = HazardTeacher.fit(
+        codes, encoder, labels, horizons=days, rows=there, seed=seed, trees=1
+    )
     is_won = ~np.isnan(labels.won_days[worked])
     overall = observed_rate(labels.entry_days[worked], labels.until_days[worked], is_won, days)
     outcome, is_counted = _closed(labels, there)

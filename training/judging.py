@@ -195,7 +195,7 @@ def judge_origin(
     tell("Fitting the baselines on the same leads")
     known = label_history(history, definition, today)
     test = origin_at(history, cut_off, test_days).test
-    return judge_learned(history, definition, learned, known, test, shift=shift, seed=chosen.seed)
+    return judge_learned(history, definition, learned, known, test, recipe=chosen, shift=shift)
 
 
 def judge_learned(
@@ -205,14 +205,24 @@ def judge_learned(
     known: HistoryLabels,
     test: Mask,
     *,
+    recipe: Recipe,
     shift: float = 0.0,
-    seed: int = 0,
 ) -> Judged:
-    """Judge a learned model on those `test` leads that were worked and seen from arrival."""
+    """Judge a learned model on those `test` leads that were worked and seen from arrival.
+
+    Baselines see every field, also those that the recipe leaves out.
+    """
     assert isinstance(learned.labels, HistoryLabels)
     horizons = learned.scorer.horizons
     beside = (
-        history_baselines(history, definition, learned.labels, horizons=horizons, seed=seed)
+        history_baselines(
+            history,
+            definition,
+            learned.labels,
+            horizons=horizons,
+            encoded=None if recipe.dropped_fields else (learned.scorer.encoder, learned.codes),
+            seed=recipe.seed,
+        )
         if learned.teacher is not None
         else {}
     )

@@ -76,7 +76,12 @@ class Line:
         return self._learned[cut_off]
 
     def shift(self, labels: HistoryLabels) -> CalibrationShift:
-        """Return the calibration that the teachers so far teach, with labels as known on a day."""
+        """Return the calibration that the teachers so far teach, with labels as known on a day.
+
+        Nothing, where the recipe does without.
+        """
+        if not self.recipe.calibrates:
+            return pooled_shift([], labels, self.definition.horizons, self.definition.main_horizon)
         known = np.asarray(labels.state != "not_arrived")
         spans = [rows for rows, _ in self._taught] + [known]
         folds = [

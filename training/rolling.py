@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -202,7 +203,7 @@ def judge_rolling(
         learned, shift = line.at(cut_off)
         tell(f"{where}: comparing with simpler models")
         judged = judge_learned(
-            history, definition, learned, known, test, shift=shift, seed=chosen.seed
+            history, definition, learned, known, test, recipe=chosen, shift=shift
         )
         if opponent is not None:
             tell(f"{where}: asking the champion")
@@ -230,7 +231,8 @@ def _spans(
         )
 
     def day_at(share: float) -> datetime:
-        return _EPOCH + timedelta(microseconds=int(ordered[int(len(ordered) * share)]))
+        # A moment before that lead came: what arrives at the cut-off itself counts as known.
+        return _EPOCH + timedelta(microseconds=int(ordered[int(len(ordered) * share)]) - 1)
 
     won = known.worked & (known.entry_days == 0.0) & (known.won_days <= main) & old_enough
     starts: list[float] = []
@@ -239,17 +241,19 @@ def _spans(
         if main not in _published(label_history(history, definition, start), definition):
             break
         starts.append(share)
-        if int((won & (arrived >= (start - _EPOCH) // timedelta(microseconds=1))).sum()) >= (
-            _WINS_WANTED
-        ):
+        if int((won & (arrived > _microseconds(start))).sum()) >= _WINS_WANTED:
             break
     shares = np.linspace(starts[-1], 1.0, n_origins + 1)[:-1] if starts else [_ALONE]
     days = sorted({day_at(float(share)) for share in shares})
-    edges = [(day - _EPOCH) // timedelta(microseconds=1) for day in days] + [int(ordered[-1]) + 1]
+    edges = [*map(_microseconds, days), int(ordered[-1])]
     return [
-        (day, old_enough & (arrived >= first) & (arrived < last))
-        for day, first, last in zip(days, edges[:-1], edges[1:], strict=True)
+        (day, old_enough & (arrived > first) & (arrived <= last))
+        for day, (first, last) in zip(days, pairwise(edges), strict=True)
     ]
+
+
+def _microseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _published(labels: HistoryLabels, definition: LeadDefinition) -> tuple[int, ...]:
