@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["RecipeChoice", "Tried", "choose_recipe"]
 
 MIN_ORIGINS = 3
-CLEARLY = 1.0
+CLEARLY = 2.0
 """Standard errors by which a candidate must be better than the default."""
 TIME_LIMIT = 900.0
 
