@@ -55,3 +55,28 @@ def test_the_width_is_that_of_the_mean_of_the_differences() -> None:
     errors = (truth - outcome) ** 2 - (blurred - outcome) ** 2
     width = 2 * 1.96 * errors.std() / np.sqrt(len(errors))
     assert found.high - found.low == pytest.approx(width, rel=0.1)
+
+
+def test_draws_inside_strata_keep_what_differs_between_them_out_of_the_interval() -> None:
+    # Two cut-offs: all that differs is the cut-off, so drawing inside each leaves nothing to vary.
+    outcome = np.zeros(200)
+    strata = np.repeat([0, 1], 100)
+    first, second = np.where(strata == 0, 0.1, 0.4), np.full(200, 0.2)
+
+    inside = paired_difference(outcome, first, second, strata=strata)
+    across = paired_difference(outcome, first, second)
+
+    assert inside.low == pytest.approx(inside.value)
+    assert inside.high == pytest.approx(inside.value)
+    assert across.high - across.low > 0.01
+
+
+def test_a_lower_level_gives_a_narrower_interval() -> None:
+    random = np.random.default_rng(0)
+    outcome = (random.random(300) < 0.2).astype(float)
+    first, second = random.uniform(0.1, 0.3, 300), np.full(300, 0.2)
+
+    wide = paired_difference(outcome, first, second)
+    narrow = paired_difference(outcome, first, second, level=0.8)
+
+    assert wide.low < narrow.low < narrow.value < narrow.high < wide.high

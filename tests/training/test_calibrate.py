@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.histories import day, definition_with, history_of
-from training.calibrate import CalibrationShift, calibration_shift, shrunk_shift
+from training.calibrate import (
+    CalibrationShift,
+    Fold,
+    calibration_shift,
+    pooled_shift,
+    shrunk_shift,
+)
 from training.labels import HistoryLabels, label_history
 
 DEFINITION = definition_with(recording_began="2026-01-01", time_zone="UTC")
@@ -71,3 +77,38 @@ def test_only_worked_leads_that_were_always_under_observation_count() -> None:
     labels = label_history(history_of(ids, events), DEFINITION, day(100))
     shift = calibration_shift(np.full((900, 1), 0.25), labels, (90,), 90)
     assert (shift.n_won, shift.predicted) == (100, pytest.approx(75))
+
+
+def folds(*promised: float) -> tuple[list[Fold], HistoryLabels]:
+    """Return folds of 400 leads of which a quarter won, each promised something else."""
+    n = 400 * len(promised)
+    chances = np.repeat(promised, 400)[:, None]
+    place = np.repeat(np.arange(len(promised)), 400)
+    return [Fold(chances, place == k) for k in range(len(promised))], leads(n, 200)
+
+
+def test_folds_that_agree_are_believed_more_than_one_alone() -> None:
+    alone, four = (pooled_shift(*folds(*[0.2] * n), (90,), 90) for n in (1, 4))
+    error = np.log(100.5 / 80.5)
+    precision = 1 / (1 / 100.5 + 0.3**2)
+    assert alone.shift == pytest.approx(error * precision / (precision + 25))
+    assert four.shift == pytest.approx(error * 4 * precision / (4 * precision + 25))
+    assert (four.n_won, four.predicted) == (400, pytest.approx(320))
+
+
+def test_folds_that_contradict_each_other_shift_next_to_nothing() -> None:
+    both, labels = folds(0.2, 0.3125)
+    assert abs(pooled_shift(both, labels, (90,), 90).shift) < 0.01
+    assert pooled_shift(both[:1], labels, (90,), 90).shift > 0.05
+
+
+def test_a_fold_without_a_win_pulls_down() -> None:
+    labels = leads(400, 200, every=1000)
+    promised = Fold(np.full((400, 1), 0.1), np.arange(400) >= 1)
+    found = pooled_shift([promised], labels, (90,), 90)
+    assert found.n_won == 0
+    assert -0.5 < found.shift < 0.0
+
+
+def test_nothing_measured_shifts_nothing() -> None:
+    assert pooled_shift([], leads(400, 200), (90,), 90) == CalibrationShift(0.0, None, 0, 0.0, 0.0)
