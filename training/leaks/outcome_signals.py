@@ -129,7 +129,6 @@ class _Called:
     """One unusual value: its code (0: being blank) and the counts that made it so."""
 
     code: int
-    wins: bool
     counts: Tally
     codes: Codes
 
@@ -146,12 +145,9 @@ def _unusual_blank(
     codes = Codes(column.filled.astype(np.int64), ("", "filled"), ordered=False)
     everyone = np.ones(len(codes.code), dtype=bool)
     counts = tally(codes, contrast.told, everyone, known=known)
-    if not counts.enough.all():
-        return
-    for code in (1, 0):
-        if counts.odds_low[code] >= STRONGEST_HONEST_BLANK or _never_wins(counts)[code]:
-            yield _Called(MISSING, code == 1, counts, codes)
-            return
+    fewer = int(np.argmin(counts.n))  # the many are a firm ground to compare with
+    if counts.enough[fewer] and _beyond(counts, STRONGEST_HONEST_BLANK)[fewer]:
+        yield _Called(MISSING, counts, codes)
 
 
 def _unusual_values(
@@ -161,13 +157,17 @@ def _unusual_values(
     counts = tally(codes, contrast.told, column.filled, known=known)
     limit = STRONGEST_HONEST * (1.0 if contrast.is_outcome else _HANDLING)
     limit *= _ORDERED if codes.ordered else 1.0
-    wins = counts.odds_low >= limit
-    never = (counts.odds_high <= 1 / limit) | _never_wins(counts)
     # What most leads have is usual; the few others are the value to speak of.
     judged = counts.enough & (counts.n <= counts.n.sum() / 2)
     judged[MISSING] = False
-    for code in np.flatnonzero(judged & (wins | never)).tolist():
-        yield _Called(code, bool(wins[code]), counts, codes)
+    for code in np.flatnonzero(judged & _beyond(counts, limit)).tolist():
+        yield _Called(code, counts, codes)
+
+
+def _beyond(counts: Tally, limit: float) -> Flags:
+    """Whether a value tells more than honest ones: odds beyond the limit, or no wins at all."""
+    outside = (counts.odds_low >= limit) | (counts.odds_high <= 1 / limit)
+    return np.asarray(outside | _never_wins(counts))
 
 
 def _never_wins(counts: Tally) -> Flags:
@@ -213,12 +213,10 @@ def _purity_finding(
         return None
     counts = values[0].counts
     won, lost = counts.k, counts.n - counts.k
-    pure = [e.code for e in values if e.wins and counts.rate[e.code] >= _PURE]
-    never = [
-        e.code
-        for e in values
-        if not e.wins and won[e.code] <= _HARDLY_EVER * counts.n[e.code] * counts.expected[e.code]
-    ]
+    called_codes = np.zeros(len(won), dtype=bool)
+    called_codes[[each.code for each in values]] = True
+    pure = called_codes & (won >= _PURE * counts.n)
+    never = called_codes & (won <= _HARDLY_EVER * counts.n * counts.expected)
     told_won = float(won[pure].sum() / max(won.sum(), 1.0))
     told_lost = float(lost[never].sum() / max(lost.sum(), 1.0))
     severity: Severity = (

@@ -217,6 +217,6 @@ def changed(evidence: Evidence) -> Sentences:
     return Sentences(
         ja=f"2回の出力の両方にあるリード{of:,.0f}件のうち{n:,.0f}件で値が変わりました。"
         "到着後に書き換えられる項目です。",
-        en=f"Of {of:,.0f} leads in both exports, {n:,.0f} have another value in the later one: it is "
-        "written after arrival.",
+        en=f"Of {of:,.0f} leads in both exports, {n:,.0f} have another value in the later one: it "
+        "is written after arrival.",
     )
