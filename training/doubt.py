@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from features.errors import NotEnoughEvidence
-from training.columns import Codebook, LinearColumns
+from training.columns import RARE, Codebook, LinearColumns
 from training.labels import HistoryLabels, SnapshotLabels
 from training.snapshot_teacher import SnapshotTeacher
 from training.teacher import HazardTeacher
@@ -28,9 +28,10 @@ Codes = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 _RIDGE = 3.0
-"""Penalty of the step: a column moves by more than .6 only if leads say so."""
+"""Penalty of the step; it keeps columns with few leads in bounds, and no others."""
 
 _FURTHEST = 2.0
+_BANDS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,8 @@ class Doubt:
     Attributes
     ----------
     columns : LinearColumns
-        What each lead puts into the step's columns; a constant follows them.
+        What each lead puts into the step's columns, one for each category and each tenth of a
+        number; a constant follows them.
     step : ndarray of shape (n_columns + 1,)
         What each column adds to the teacher's log hazard (log-odds in snapshot mode).
     covariance : ndarray of shape (n_columns + 1, n_columns + 1)
@@ -66,7 +68,7 @@ class Doubt:
             raise NotEnoughEvidence("No lead was accepted and worked, so no doubt can be measured.")
         own = codes[used]
         won, expected = expected_wins(teacher, own, labels, used)
-        columns = LinearColumns.fit(own, codebook)
+        columns = _banded(own, codebook)
         matrix = _design(columns, own)
         step = np.zeros(matrix.shape[1])
         penalty = np.full(matrix.shape[1], _RIDGE)
@@ -87,9 +89,15 @@ class Doubt:
         """Return the columns of leads with the constant, shape (n_leads, n_columns + 1)."""
         return _design(self.columns, codes)
 
-    def correction(self, codes: Codes) -> Floats:
-        """Return what the step adds to each lead's log hazard or log-odds, shape (n_leads,)."""
-        return np.asarray(np.clip(self.matrix(codes) @ self.step, -_FURTHEST, _FURTHEST))
+    def level(self, codes: Codes, weight: Floats) -> tuple[float, float]:
+        """Return what the step adds to the level of some leads together, and how sure that is.
+
+        To be added to the logarithm of the wins expected of them, `weight` being each lead's; the
+        second figure is a standard deviation.
+        """
+        share = weight / max(float(weight.sum()), 1e-12)
+        direction = np.asarray(self.matrix(codes).T @ share)
+        return float(direction @ self.step), float(np.sqrt(self.variance(direction)))
 
     def variance(self, direction: Floats) -> Floats:
         """Return the variance of ``direction @ step``; one for each column of a matrix."""
@@ -148,6 +156,22 @@ def hazards_until(teacher: HazardTeacher, codes: Codes, days: Floats) -> Floats:
 def _design(columns: LinearColumns, codes: Codes) -> sparse.csr_array:
     constant = sparse.csr_array(np.ones((len(codes), 1)))
     return sparse.csr_array(sparse.hstack([columns.matrix(codes), constant], format="csr"))
+
+
+def _banded(codes: Codes, codebook: Codebook) -> LinearColumns:
+    """Return one column for each category code and each tenth of a number that leads carry."""
+    tables = []
+    for position, given in enumerate(codebook.inputs):
+        counts = np.bincount(codes[:, position], minlength=given.size)
+        band = np.arange(given.size)
+        if given.kind == "number":
+            below = np.cumsum(counts[1:]) - counts[1:] / 2
+            tenth = np.floor(_BANDS * below / max(int(counts[1:].sum()), 1)).astype(np.int64)
+            band[1:] = 1 + np.unique(tenth, return_inverse=True)[1]
+        table = np.eye(int(band.max()) + 1)[band]
+        tables.append(table[:, counts @ table >= RARE])
+    starts = np.cumsum([0, *(table.shape[1] for table in tables)])[:-1]
+    return LinearColumns(tuple(tables), tuple(starts.tolist()), ())
 
 
 def _moved_chance(chance: Floats, shift: Floats) -> Floats:

@@ -148,10 +148,10 @@ def estimate_shifts(
 
     doubt = Doubt.measure(teacher, codes, encoder, labels, there)
     hazards = hazards_until(teacher, codes[known], days)
-    hazards *= np.exp(doubt.correction(codes[known]))[:, None]
-    weight = hazards[:, 1] - hazards[:, 0]
-    direction = np.asarray(doubt.matrix(codes[known]).T @ (weight / max(weight.sum(), 1e-12)))
-    doubt_of_level = float(np.sqrt(doubt.variance(direction)))
+    weight = np.maximum(hazards[:, 1] - hazards[:, 0], 0.0)
+    level_of_teacher, doubt_of_level = doubt.level(codes[known], weight)
+    factor = np.exp(level_of_teacher)
+    hazards, weight = factor * hazards, factor * weight
 
     reasons = labels.reason[known].astype(str)
     assumed = np.empty(days.shape)
