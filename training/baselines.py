@@ -174,7 +174,7 @@ def history_baselines(
         found["lightgbm_tuned"] = _tuned_hazards(
             history, fine, fine_codes, labels, there, days, seed
         )
-    return found
+    return {name: found[name] for name in BASELINES if name in found}
 
 
 def _tuned_hazards(
