@@ -120,7 +120,7 @@ def test_a_horizon_before_the_first_win_has_the_rate_nought_by_channel() -> None
 def test_the_tuned_booster_stays_out_where_its_newest_fifth_has_no_win() -> None:
     history = selling_history(800, seed=5)
     labels = label_history(history, DEFINITION, day(400))
-    labels.won_days[640:] = np.nan  # leads stand in order of arrival
+    labels.won_days[600:] = np.nan  # leads stand in order of arrival
 
     answers = history_baselines(history, DEFINITION, labels, horizons=(90,))
 
