@@ -12,6 +12,7 @@ from features.source_map import load_source_map, parse_source_map
 from tests.conftest import TODAY, world_files
 from tests.training.test_cli import lead_train
 from training.drafting.draft import draft_files
+from training.drafting.outcomes import read_status
 from training.worlds import WorldSettings, make_world, write_world
 
 
@@ -39,6 +40,30 @@ def crm_rows(n=120):
          f"person{i}@firm{i % 7}.example.com", f"+81 3 5550 {i:04}", statuses[i % 4]]
         for i in range(n)
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "event", "reason", "is_certain"),
+    [
+        ("Closed - Converted", "won", None, True), ("受注済", "won", None, True), ("4.受注", "won", None, True),
+        ("未受注", "lost", "lost_other", False), ("受注見込", "open", None, False), ("失注(価格)", "lost", "lost_price", False),
+        ("Marketing Qualified Lead", "open", None, True), ("Closed - Not Converted", "lost", "lost_other", False),
+        ("Unqualified", "rejected", "no_fit", True), ("連絡がつかない", "rejected", "unresponsive", True),
+        ("Junk Lead", "rejected", "competitor_student_spam", False), ("商談中", "open", None, True),
+        ("既存顧客", "rejected", "already_customer", False), ("Attempted to contact", "open", None, True),
+    ],
+)  # fmt: skip
+def test_statuses_are_read_by_their_words(written, event, reason, is_certain):
+    reading = read_status(written)
+
+    assert (reading.event, reading.reason, reading.is_certain) == (event, reason, is_certain)
+
+
+@pytest.mark.parametrize(
+    "written", ["Zone Q", "Parked", "A", "Stage 3", "その先", "reverted", "x" * 90 + " won"]
+)
+def test_what_no_word_tells_is_not_read(written):
+    assert read_status(written) is None
 
 
 @pytest.fixture(scope="module")
@@ -264,6 +289,30 @@ def test_repeated_ids_are_asked_about_and_found(tmp_path):
     assert draft.source_map.leads.lead_id == "Lead ID"
     assert any("(2 " not in one.what.en and "2 rows" in one.what.en for one in draft.questions)
     assert "duplicate_id" in {finding.signal for finding in draft.findings}
+
+
+def test_a_log_of_events_alone_is_called_one(tmp_path):
+    rows = [[f"x{i % 40}", f"2025-03-{1 + i % 28:02}", ["web", "fair"][i % 2], ["won", "lost", "open"][i % 3]] for i in range(200)]  # fmt: skip
+
+    draft = drafted(write_csv(tmp_path / "log.csv", ["lead_id", "date", "source", "event"], rows))
+
+    assert draft.questions[0].where == "source_map.yaml: leads.lead_id"
+    assert "log of events" in draft.questions[0].expected.en
+    assert "lead_id" not in draft.definition.fields
+
+
+def test_a_reason_that_two_kinds_share_gets_the_code_of_the_kind_it_stands_beside(tmp_path):
+    statuses = ["受注", "失注", "未対応"]
+    rows = [
+        [f"A{i}", f"2025/{1 + i % 12}/{1 + i % 28}", ["展示会", "紹介"][i % 2], statuses[i % 3], "その他" if i % 3 == 1 else ""]
+        for i in range(90)
+    ]  # fmt: skip
+    path = write_csv(tmp_path / "crm.csv", ["顧客ID", "登録日", "流入経路", "状況", "理由"], rows)
+
+    draft = drafted(path)
+
+    assert set(read(draft, path).events["reason"].dropna()) == {"lost_other"}
+    assert not draft.trial.problem
 
 
 # --- what is suspected -------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from training.leaks.findings import Sentences
 __all__ = ["Agreement", "draft_definition"]
 
 _CHANNELS = ("source", "origin", "medium", "campaign", "form", "landing_page")
+_COUNTS = ("page_views", "visits", "time_on_site", "downloads", "mail_opens", "webinar")
 _NEW_BEHAVIOURS = {
     "mail_click": Names(ja="メールクリック数(30日)", en="Mail clicks in 30 days"),
     "form": Names(ja="フォーム送信数(30日)", en="Forms sent in 30 days"),
@@ -59,6 +60,13 @@ def draft_definition(
     if headings != "ja" and any(one.field.type == "time" for one in fields):
         questions.append(ask("zone"))
     questions.append(ask("money"))
+    counts = [
+        one.column.name
+        for one in fields
+        if one.field.is_usable and one.field.type == "number" and one.name in _COUNTS
+    ]
+    if counts:
+        questions.append(ask("counts", shown=listed(counts)))
     untold = [
         mapped.name
         for mapped in fields

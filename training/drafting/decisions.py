@@ -21,7 +21,7 @@ from features.source_map import (
 from features.text import category_key, parse_boolean
 from training.drafting.columns import Column
 from training.drafting.headings import find_concept, is_about
-from training.drafting.outcomes import is_reason, read_behaviour, read_reason, read_status
+from training.drafting.outcomes import names_reason, read_behaviour, read_reason, read_status
 from training.drafting.tables import Roles, Table, decided, find_kind, outcome_of_file
 from training.drafting.words import ANSWER_HERE
 
@@ -153,7 +153,7 @@ def map_reasons(column: Column, kinds: NDArray[np.object_]) -> Reasons | None:
         reading = readings[0]
         if len(beside) > 1 or reading is None or reading.reason is None:
             unknown.append((written, n_rows))
-        elif not is_reason(written):
+        elif not names_reason(written, reading.reason):
             values[written] = reading.reason
             if not reading.is_certain:
                 guessed.append(written)

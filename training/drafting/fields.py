@@ -108,7 +108,7 @@ def find_type(column: Column, concept: Concept | None) -> FieldType | None:
         return "company"
     if column.mean_length > 30 and column.distinct_share > 0.3 and not _is_code_like(column):
         return "text"
-    if code == "message" and len(column.values) > 60:
+    if code == "message" and (len(column.values) > 60 or column.mean_length > 10):
         return "text"
     if _is_identifier(column):
         return None
@@ -125,11 +125,9 @@ def _why_not(column: Column, arrival: Column | None) -> Why | None:
         return "blank"
     if column is arrival:
         return None
-    if len(column.values) == 1 and not column.n_blank:
-        return "constant"
     if concept is not None and concept.use == "personal":
         return "person"
-    return None
+    return "constant" if len(column.values) == 1 and not column.n_blank else None
 
 
 def _is_row_number(column: Column) -> bool:

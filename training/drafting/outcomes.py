@@ -16,7 +16,7 @@ from features.strict_yaml import load_yaml
 from features.text import category_key
 from training.drafting.headings import packaged_definition, words_pattern
 
-__all__ = ["Reading", "is_reason", "read_behaviour", "read_reason", "read_status"]
+__all__ = ["Reading", "names_reason", "read_behaviour", "read_reason", "read_status"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +107,18 @@ def read_reason(written: str, kind: str) -> Reading | None:
     """Return which reason of the packaged table a text is; `kind` is ``rejected`` or ``lost``."""
     key = category_key(written) or ""
     own = _packaged_reasons().get(key)
-    if own is not None:
-        return own if own.event == kind else None
+    if own is not None and own.event == kind:
+        return own
     rules = _rules("losses" if kind == "lost" else "reasons")
     code = _whole(rules, key)
     found = code or _first(rules, key)
     return None if found is None else Reading(kind, found, is_certain=code is not None)
 
 
-def is_reason(written: str) -> bool:
-    """Return whether a text is a packaged reason's code or name, which needs no line in a map."""
-    return category_key(written) in _packaged_reasons()
+def names_reason(written: str, code: str) -> bool:
+    """Return whether a text is this reason's own code or name, which needs no line in a map."""
+    own = _packaged_reasons().get(category_key(written) or "")
+    return own is not None and own.reason == code
 
 
 def read_behaviour(written: str) -> str | None:

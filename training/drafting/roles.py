@@ -41,8 +41,8 @@ class Status:
 def find_id(table: Table, key: Column | None) -> Column | None:
     """Return the column that names a lead: what other tables refer to, else by heading and values.
 
-    A column under a plain heading ("Lead ID") is taken even where a few rows repeat an id: this is
-    then something to be told, not a reason to take another column.
+    A column under a plain heading ("Lead ID") is taken even where rows repeat an id: this is then
+    something to be told, not a reason to take another column.
     """
     if key is not None:
         return key
@@ -52,8 +52,9 @@ def find_id(table: Table, key: Column | None) -> Column | None:
             continue
         is_named = is_about(column.name, "id") and find_concept(column.name) is None
         about_lead = is_about(column.name, "lead")
-        if is_named and (column.is_unique or (about_lead and column.distinct_share > 0.9)):
+        if is_named and (column.is_unique or (about_lead and len(column.values) > 1)):
             score = 2.0 * column.is_unique + 1.5 * about_lead + column.is_digits * 0.1
+            score += column.distinct_share
             found.append((score - column.position / 10_000, column))
     return max(found, key=lambda pair: pair[0])[1] if found else None
 

@@ -55,7 +55,10 @@ def _files(draft: Draft) -> Iterator[str]:
 def _findings(draft: Draft) -> Iterator[str]:
     serious: dict[str, list[LeakFinding]] = {}
     quiet: dict[tuple[str, str], list[str]] = {}
+    later = {name for name, field in draft.definition.fields.items() if not field.is_usable}
     for one in draft.findings:
+        if one.severity == "note" and one.field in later:
+            continue  # the draft hides it from models already
         if one.severity == "note":
             key = one.signal, one.remedy.get(draft.language)
             quiet.setdefault(key, []).append(_called(draft, one))
