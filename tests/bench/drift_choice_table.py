@@ -22,9 +22,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.definition import LeadDefinition, load_definition
+from features.encoder import LeadEncoder
 from features.leads import LeadHistory, read_history
 from features.source_map import load_source_map
-from training.baselines import history_baselines
 from training.bootstrap import paired_difference
 from training.calibrate import calibration_shift
 from training.choice import RecipeChoice, choose_recipe
@@ -32,11 +32,24 @@ from training.judging import judge_origin
 from training.labels import HistoryLabels, label_history
 from training.lineage import calibrated
 from training.metrics import Interval, evaluate, log_loss
+from training.naive_bayes import FrequencyNaiveBayes
 from training.recipe import Learned, Recipe, learn, teach
 from training.splits import last_span
+from training.teacher import HazardTeacher
 from training.worlds import World, WorldSettings, make_world
 
-__all__ = ["OPPONENTS", "Asked", "ask_world", "differences", "lines_of", "main"]
+__all__ = [
+    "OPPONENTS",
+    "Asked",
+    "accepted_differences",
+    "ask_world",
+    "bayes_chances",
+    "differences",
+    "linear_chances",
+    "lines_of",
+    "main",
+    "real_lines",
+]
 
 Floats = NDArray[np.float64]
 OPPONENTS = ("default", "linear", "naive_bayes")
@@ -55,7 +68,10 @@ class Asked:
     chance, outcome : ndarray of float
         The truth, and what would happen to each lead if it were worked.
     promised : dict of str to ndarray of float
-        By model; ``chosen`` and ``default`` are students as they would be served.
+        By model; ``chosen`` and ``default`` are students as they would be served, ``teacher`` is
+        what the chosen recipe says of leads that sales has accepted.
+    accepted_chance, propensity : ndarray of float
+        The truth of a lead if sales accepts it, and the chance that it does.
     choice : RecipeChoice
         What was chosen, and from what.
     seconds : float
@@ -66,6 +82,8 @@ class Asked:
     chance: Floats
     outcome: Floats
     promised: dict[str, Floats]
+    accepted_chance: Floats
+    propensity: Floats
     choice: RecipeChoice
     seconds: float
 
@@ -81,19 +99,41 @@ def ask_world(settings: WorldSettings) -> Asked:
     seconds = time.process_time() - start
     test = np.arange(len(history.leads)) >= settings.n_leads
     default = learn(history, definition, as_of=world.cut_off)
-    assert isinstance(default.labels, HistoryLabels)
     promised = {"default": _served(default, history, definition, Recipe(), test)}
-    promised["chosen"] = promised["default"]
+    promised["chosen"], chosen = promised["default"], default
     if recipe != Recipe():
-        learned = learn(history, definition, as_of=world.cut_off, recipe=recipe)
-        promised["chosen"] = _served(learned, history, definition, recipe, test)
-    baselines = history_baselines(history, definition, default.labels, horizons=(HORIZON,))
-    for name in ("linear", "naive_bayes"):
-        promised[name] = baselines[name][test, 0]
+        chosen = learn(history, definition, as_of=world.cut_off, recipe=recipe)
+        promised["chosen"] = _served(chosen, history, definition, recipe, test)
+    column = definition.horizons.index(HORIZON)
+    promised["teacher"] = chosen.teacher_probabilities()[test, column]
+    promised["linear"] = linear_chances(default)[test]
+    promised["naive_bayes"] = bayes_chances(history, definition, default)[test]
     truth = world.test_truth()
     outcome = (truth["won_days"] <= HORIZON).to_numpy(dtype=float)
-    chance = truth[f"p_{HORIZON}"].to_numpy()
-    return Asked(settings.seed, chance, outcome, promised, choice, seconds)
+    chance, accepted, propensity = (
+        truth[name].to_numpy() for name in (f"p_{HORIZON}", f"worked_{HORIZON}", "propensity")
+    )
+    return Asked(settings.seed, chance, outcome, promised, accepted, propensity, choice, seconds)
+
+
+def linear_chances(default: Learned) -> Floats:
+    """Return the chances of the baseline ``linear``: the default teacher's regression, alone."""
+    assert isinstance(default.teacher, HazardTeacher)
+    return default.teacher.probabilities(default.codes, (HORIZON,), "glm")[:, 0]
+
+
+def bayes_chances(history: LeadHistory, definition: LeadDefinition, default: Learned) -> Floats:
+    """Return the chances of the baseline ``naive_bayes`` without fitting the other baselines."""
+    labels, there = default.labels, default.rows
+    assert isinstance(labels, HistoryLabels)
+    fine = LeadEncoder.fit(history, definition, there, min_leads=1, max_bins=254)
+    codes = fine.encode_history(history)
+    won = there & ~np.isnan(labels.won_days)
+    lost = there & ~won & (labels.lost | np.isin(labels.state, ("rejected", "left_out")))
+    kinds = tuple(given.kind for given in fine.inputs)
+    closed = won | lost
+    counts = FrequencyNaiveBayes.fit(codes[closed], fine.sizes, kinds, won[closed].astype(float))
+    return counts.probabilities(codes)
 
 
 def lines_of(asked: Sequence[Asked]) -> pd.DataFrame:
@@ -109,6 +149,7 @@ def lines_of(asked: Sequence[Asked]) -> pd.DataFrame:
                     "kl_90": 1000 * kl,
                     "log_loss_90": log_loss(world.outcome, promised),
                     "ratio_90": promised.mean() / world.chance.mean(),
+                    "kl_90_accepted": 1000 * _excess(world, promised),
                 }
             )
     return pd.DataFrame(rows)
@@ -122,6 +163,20 @@ def differences(asked: Sequence[Asked]) -> dict[str, Interval]:
         return np.concatenate([world.promised[name] for world in asked])
 
     return {name: paired_difference(outcome, of("chosen"), of(name)) for name in OPPONENTS}
+
+
+def accepted_differences(asked: Sequence[Asked]) -> dict[str, Interval]:
+    """Return the same for the teacher on leads that sales would accept, by their true chances."""
+    chance = np.concatenate([world.accepted_chance for world in asked])
+    weight = np.concatenate([world.propensity for world in asked])
+
+    def of(name: str) -> Floats:
+        return np.concatenate([world.promised[name] for world in asked])
+
+    return {
+        name: paired_difference(chance, of("teacher"), of(name), weight=weight)
+        for name in ("linear", "naive_bayes")
+    }
 
 
 def real_lines(folder: Path) -> Iterator[dict[str, Any]]:
@@ -159,6 +214,13 @@ def real_lines(folder: Path) -> Iterator[dict[str, Any]]:
                 "log_loss": figures.log_loss,
                 "predicted_over_observed": list(figures.predicted_over_observed),
             }
+
+
+def _excess(world: Asked, promised: Floats) -> float:
+    """Return the log loss above the truth's, on leads that sales would accept."""
+    chance = world.accepted_chance
+    losses = [log_loss(chance, each, world.propensity) for each in (promised, chance)]
+    return losses[0] - losses[1]
 
 
 def _with_test_leads(world: World) -> LeadHistory:
@@ -241,6 +303,11 @@ def main(given: Sequence[str] | None = None) -> int:
         sys.stdout.write(
             f"chosen - {name}: {found.value:+.5f} [{found.low:+.5f}, {found.high:+.5f}]\n"
         )
+    for name, found in accepted_differences(asked).items():
+        sys.stdout.write(
+            f"accepted leads, teacher - {name}: "
+            f"{found.value:+.5f} [{found.low:+.5f}, {found.high:+.5f}]\n"
+        )
     return 0
 
 
@@ -249,6 +316,9 @@ def _as_json(asked: Sequence[Asked]) -> str:
         {
             "lines": lines_of(asked).to_dict("records"),
             "differences": {name: list(found) for name, found in differences(asked).items()},
+            "accepted_differences": {
+                name: list(found) for name, found in accepted_differences(asked).items()
+            },
             "choices": [
                 {"seed": one.seed, "cpu_seconds": one.seconds, **one.choice.document()}
                 for one in asked

@@ -6,18 +6,27 @@ import json
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from features.definition import load_definition
 from tests.bench.drift_choice_table import (
     OPPONENTS,
     Asked,
+    accepted_differences,
     ask_world,
+    bayes_chances,
     differences,
+    linear_chances,
     lines_of,
     main,
     real_lines,
 )
-from training.worlds import WorldSettings
+from training.baselines import history_baselines
+from training.labels import HistoryLabels
+from training.recipe import Recipe, learn
+from training.student import StudentSettings
+from training.worlds import WorldSettings, make_world
 
 
 @cache
@@ -44,6 +53,26 @@ def test_differences_are_paired_over_the_same_leads() -> None:
     assert found["naive_bayes"].value == pytest.approx(expected)
 
 
+def test_on_accepted_leads_the_teacher_is_no_worse_than_naive_bayes() -> None:
+    found = accepted_differences([asked()])
+    assert set(found) == {"linear", "naive_bayes"}
+    assert found["naive_bayes"].high < 0.0
+
+
+@pytest.mark.worlds
+def test_the_opponents_are_the_baselines_of_the_report() -> None:
+    settings = WorldSettings(n_leads=2000, n_test=0, seed=132, leaks=())
+    world = make_world(settings)
+    history, definition = world.training_part(), load_definition()
+    recipe = Recipe(student=StudentSettings(trees=20, scout_trees=10))
+    learned = learn(history, definition, as_of=world.cut_off, recipe=recipe)
+    assert isinstance(learned.labels, HistoryLabels)
+    expected = history_baselines(history, definition, learned.labels, horizons=(30, 90))
+    np.testing.assert_allclose(linear_chances(learned), expected["linear"][:, 1])
+    bayes = bayes_chances(history, definition, learned)
+    np.testing.assert_allclose(bayes, expected["naive_bayes"][:, 1])
+
+
 @pytest.mark.worlds
 def test_the_choice_is_no_worse_than_logistic_regression_and_naive_bayes_under_drift(
     tmp_path: Path,
@@ -54,6 +83,7 @@ def test_the_choice_is_no_worse_than_logistic_regression_and_naive_bayes_under_d
     assert len(found["choices"]) == 10
     for name in ("linear", "naive_bayes"):
         assert found["differences"][name][2] <= 0.0
+        assert found["accepted_differences"][name][2] <= 0.0
 
 
 def test_on_the_real_funnel_the_choice_keeps_the_figures(real_data: Path) -> None:
