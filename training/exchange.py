@@ -39,7 +39,7 @@ from features.source_map import (
 if TYPE_CHECKING:
     from features.definition import LeadDefinition
 
-__all__ = ["Exchange", "find_exchange", "read_exchange"]
+__all__ = ["Exchange", "digest_of_files", "find_exchange", "read_exchange"]
 
 _TABLES = (".csv", ".parquet")
 
@@ -58,12 +58,17 @@ class Exchange(NamedTuple):
 
     def digest(self) -> str:
         """Return the SHA-256 over names and contents: the same files, the same digest."""
-        whole = hashlib.sha256()
-        for path in self.files:
-            with path.open("rb") as file:
-                own = hashlib.file_digest(file, "sha256").hexdigest()
-            whole.update(f"{path.name} {own}\n".encode())
-        return whole.hexdigest()
+        return digest_of_files(self.files)
+
+
+def digest_of_files(files: Sequence[Path]) -> str:
+    """Return the SHA-256 over names and contents of files, in their order."""
+    whole = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            own = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{path.name} {own}\n".encode())
+    return whole.hexdigest()
 
 
 def find_exchange(folder: str | Path) -> Exchange:

@@ -36,6 +36,7 @@ __all__ = [
     "HistoryLabels",
     "ReasonCount",
     "SnapshotLabels",
+    "label_counts",
     "label_history",
     "label_snapshot",
 ]
@@ -314,6 +315,22 @@ def label_snapshot(history: LeadHistory, definition: LeadDefinition) -> Snapshot
         accepted=accepted if has_decisions else np.full(len(verdicts), np.nan),
         counts=_count_reasons(verdicts, everyone, definition),
     )
+
+
+def label_counts(
+    labels: HistoryLabels | SnapshotLabels, rows: NDArray[np.bool_]
+) -> dict[str, int]:
+    """Return how many of these leads there are by what became of them."""
+    states = Counter(labels.state[rows].tolist())
+    return {
+        "n_leads": int(rows.sum()),
+        "worked": states["worked"],
+        "wins": labels.n_wins,
+        "rejected": states["rejected"],
+        "pending": states["pending"],
+        "untouched": states["untouched"],
+        "left_out": states["left_out"] + states["not_a_lead"],
+    }
 
 
 def _recording_began(definition: LeadDefinition, events: pd.DataFrame) -> datetime | None:

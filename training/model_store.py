@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
     from training.settings import TrainSettings
 
-__all__ = ["CHAMPION", "ModelNotFound", "Registered", "champion_of", "find_version", "open_store"]
+__all__ = [
+    "CHAMPION",
+    "MlflowClient",
+    "ModelNotFound",
+    "Registered",
+    "champion_of",
+    "find_version",
+    "open_store",
+    "read_document",
+]
 
 CHAMPION = "champion"
 
@@ -119,3 +128,12 @@ def champion_of(client: MlflowClient, name: str) -> str:
         return find_version(client, name, CHAMPION).version
     except ModelNotFound:
         return ""
+
+
+def read_document(client: MlflowClient, found: Registered, file: str) -> str | None:
+    """Return a text file that was logged with a version, or None where there is none."""
+    import mlflow
+
+    if file not in {item.path for item in client.list_artifacts(found.run_id)}:
+        return None
+    return str(mlflow.artifacts.load_text(f"runs:/{found.run_id}/{file}"))

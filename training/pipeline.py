@@ -3,178 +3,62 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from features.definition import EVER, LeadDefinition, load_definition
-from features.errors import Finding
+from features.definition import LeadDefinition, load_definition
+from features.errors import NotEnoughEvidence
 from features.leads import read_history
 from features.scorer import LeadScorer
 from features.source_map import SourceMap, load_source_map
+from training.champion import Champion
+from training.choice import RecipeChoice, choose_recipe
+from training.disagreements import find_disagreements
+from training.drift import watch_drift
 from training.evaluation import Backtest, backtest, calibrated
+from training.explanation_checks import check_explanations
+from training.feedback import compare_with_champion
+from training.gate import Verdict, judge_gate
+from training.gate_segments import parts_of
+from training.labels import label_counts
+from training.leaks import LeakScan, scan_history
 from training.recipe import Learned, Recipe, learn
 from training.reference import describe_past
-from training.registry import Registered, log_scorer
-from training.report import render_report
-from training.settings import TrainSettings
+from training.rolling import first_cut_off
+from training.trained_model import TrainedModel
 
 if TYPE_CHECKING:
     from features.leads import LeadHistory
 
-__all__ = ["Progress", "TrainedModel", "as_of_history", "train", "train_on"]
+__all__ = ["Progress", "Rules", "TrainedModel", "as_of_history", "train", "train_on"]
 
 Progress = Callable[[str], None]
 """Told the name of each step as it begins."""
 
 
-@dataclass(frozen=True, eq=False)
-class TrainedModel:
-    """What a training run made.
+@dataclass(frozen=True)
+class Rules:
+    """What a run does beside learning, and against what it is held.
 
     Attributes
     ----------
-    scorer : LeadScorer
-        The model that would be served: learnt from all leads, calibrated, with its evaluation.
-    learned : Learned
-        What it was made of.
-    backtest : Backtest
-        How the same recipe did on the newest leads, which it had not seen.
-    findings : tuple of Finding
-        What reading the files noted without stopping.
-    recipe : Recipe
-        Form of the model.
-    origin : mapping
-        The files it came from and their SHA-256.
-    documents : mapping
-        Texts to keep with the run: the source map.
+    champion : Champion or None
+        The model in use; without one, base rates by channel stand in.
+    choice_seconds : float
+        Time for choosing among recipes, in seconds; 0 takes the given one.
+    keep_in : Path or None
+        Folder in which finished trials of that choice are kept, for a run that was interrupted.
+    draws : int
+        How often leads are drawn anew to see whether reasons stay; 0 for not at all.
     """
 
-    scorer: LeadScorer
-    learned: Learned
-    backtest: Backtest
-    findings: tuple[Finding, ...] = ()
-    recipe: Recipe = field(default_factory=Recipe)
-    origin: Mapping[str, str] = field(default_factory=dict)
-    documents: Mapping[str, str] = field(default_factory=dict)
-
-    def summary(self) -> dict[str, Any]:
-        """Return the parameters and the figures of the backtest, as JSON content."""
-        return {
-            **self.parameters(),
-            "warnings": self.warnings(),
-            "evaluation": self.scorer.evaluation,
-        }
-
-    def in_words(self, registered: Registered) -> str:
-        """Say what was made and how it did, in a few lines."""
-        main = self.scorer.main_horizon
-        horizons = self._horizons()
-        n_leads, n_wins = int(self.learned.rows.sum()), self.learned.labels.n_wins
-        made = f"Registered version {registered.version} of {registered.name}"
-        lines = [
-            f"{made}: digest {registered.model_digest[:12]}, run {registered.run_id}.",
-            f"Learnt from {n_leads:,} leads, {n_wins:,} won; horizons {horizons}.",
-        ]
-        for name in ("student", "lightgbm_tuned", "base_rate"):
-            row = self.backtest.row(name, main)
-            if row is not None:
-                found = row.evaluation
-                lines.append(
-                    f"  {name:16} log loss {found.log_loss:.4f}  AUC {found.auc:.3f}  "
-                    f"({found.n} newest leads, {found.n_won} won)"
-                )
-        if self.backtest.note:
-            lines.append(f"Not judged: {self.backtest.note}")
-        lines += self.warnings()
-        named = (
-            "" if registered.name == TrainSettings().model_name else f" --name {registered.name}"
-        )
-        lines.append(f"Propose it with: lead-train promote {registered.version}{named}")
-        return "\n".join(lines)
-
-    def warnings(self) -> list[str]:
-        """Say where the judged model did worse than a plain base rate, and for whom it speaks."""
-        main = self.scorer.main_horizon
-        own, plain = self.backtest.row("student", main), self.backtest.row("base_rate", main)
-        if own is None or plain is None or own.evaluation.log_loss < plain.evaluation.log_loss:
-            return []
-        found = (
-            "Warning: on the newest leads that sales worked, the plain base rate did better than "
-            f"this model (log loss {plain.evaluation.log_loss:.4f} against "
-            f"{own.evaluation.log_loss:.4f})."
-        )
-        teacher = self.backtest.row("teacher", main)
-        if teacher is not None and teacher.evaluation.log_loss < plain.evaluation.log_loss:
-            found += (
-                " Its teacher, which speaks of worked leads only, did better than both: the "
-                "difference is what the reasons of rejected leads are taken to mean."
-            )
-        return [found]
-
-    @property
-    def booster(self) -> str | None:
-        """LightGBM's text of the student; None under base rates."""
-        return (
-            None if self.learned.student is None else self.learned.student.booster.model_to_string()
-        )
-
-    def log(
-        self, settings: TrainSettings, *, name: str | None = None, **facts: object
-    ) -> Registered:
-        """Log run and model to MLflow and register a version (see `training.registry`)."""
-        return log_scorer(
-            self.scorer,
-            settings,
-            name=name or settings.model_name,
-            booster=self.booster,
-            parameters=self.parameters() | dict(self.origin) | facts,
-            metrics=self.metrics(),
-            documents={
-                "report.html": render_report(self.scorer),
-                **self.documents,
-            },
-        )
-
-    def parameters(self) -> dict[str, object]:
-        """Return what a reader of the run wants to filter by."""
-        definition = self.scorer.definition
-        return {
-            "mode": self.scorer.mode,
-            "method": self.scorer.method,
-            "horizons": self._horizons(),
-            "main_horizon": self.scorer.main_horizon or "ever",
-            "seed": self.recipe.seed,
-            "trees": self.recipe.student.trees,
-            "pairs": self.recipe.student.pairs,
-            "definition_version": definition.version,
-            "definition_fingerprint": definition.fingerprint,
-            "n_leads": int(self.learned.rows.sum()),
-            "n_worked": int((self.learned.labels.worked & self.learned.rows).sum()),
-            "n_wins": self.learned.labels.n_wins,
-            "n_inputs": len(self.scorer.encoder.inputs),
-            "model_digest": self.scorer.model_digest,
-        }
-
-    def _horizons(self) -> str:
-        return ", ".join("ever" if days == EVER else str(days) for days in self.scorer.horizons)
-
-    def metrics(self) -> dict[str, float]:
-        """Return figures by name, e.g. ``student.90.log_loss``; only finite ones."""
-        figures = {
-            f"{row.model}.{row.horizon}.{metric}": value
-            for row in self.backtest.rows
-            for metric, value in row.figures().items()
-        }
-        figures |= {
-            "calibration_shift": self.scorer.calibration.shift,
-            "crossings": float(self.learned.crossings),
-        }
-        return {name: value for name, value in figures.items() if np.isfinite(value)}
+    champion: Champion | None = None
+    choice_seconds: float = 0.0
+    keep_in: Path | None = None
+    draws: int = 5
 
 
 def train(
@@ -183,6 +67,7 @@ def train(
     definition: str | Path | None = None,
     *,
     recipe: Recipe | None = None,
+    rules: Rules | None = None,
     use_good_rows: bool = False,
     today: date | None = None,
     tell: Progress = lambda _: None,
@@ -199,6 +84,8 @@ def train(
         The agreement; the packaged one by default.
     recipe : Recipe, optional
         Form of the model.
+    rules : Rules, optional
+        The champion, and what is done beside learning.
     use_good_rows : bool
         Leave out rows with findings instead of stopping.
     today : date, optional
@@ -218,7 +105,7 @@ def train(
     history = read_history(
         [Path(path) for path in leads], agreed, how, use_good_rows=use_good_rows, today=today
     )
-    model = train_on(history, agreed, recipe=recipe, tell=tell)
+    model = train_on(history, agreed, recipe=recipe, rules=rules, tell=tell)
     files = [Path(path) for path in leads]
     return replace(
         model,
@@ -236,21 +123,39 @@ def train_on(
     *,
     as_of: datetime | None = None,
     recipe: Recipe | None = None,
+    rules: Rules | None = None,
     tell: Progress = lambda _: None,
 ) -> TrainedModel:
     """Train on leads that are already read and checked.
 
-    The recipe is first judged on the newest leads, learning from the older ones only; then it
-    learns from all, and takes over the calibration that the newest leads taught.
+    The fields are scanned for what nobody knows at arrival, the recipe is chosen and judged on days
+    in the past, then it learns from all leads and takes over the calibration that the newest ones
+    taught; its reasons are checked, and the gate says whether it may be used.
     """
-    chosen = recipe or Recipe()
+    given = rules or Rules()
     until = as_of or (as_of_history(history) if history.mode == "history" else None)
-    judged = backtest(history, definition, as_of=until, recipe=chosen, tell=tell)
+    tell("Looking for fields that know the future")
+    leaks = scan_history(history, definition, as_of=until)
+    chosen, choice = _choose(history, definition, until, recipe or Recipe(), given, tell)
+    judged = backtest(
+        history, definition, as_of=until, recipe=chosen, champion=given.champion, tell=tell
+    )
     tell("Learning from all leads")
     learned = learn(history, definition, as_of=until, recipe=chosen)
     tell("Describing past leads")
-    scorer = _finished(learned, judged)
-    return TrainedModel(scorer, learned, judged, history.findings, chosen)
+    scorer = _described(learned, judged if chosen.calibrates else None)
+    facts = _facts(history, scorer, learned, judged, leaks, choice, given, tell)
+    tell("Asking the gate")
+    verdict = _verdict(history, scorer, learned, judged, leaks, until, given)
+    told = LeadScorer(
+        scorer.encoder,
+        scorer.raw_tables,
+        scorer.acceptance,
+        scorer.calibration,
+        scorer.reference,
+        {**judged.document(), **facts, "verdict": verdict.document()},
+    )
+    return TrainedModel(told, learned, judged, verdict, leaks, history.findings, chosen)
 
 
 def as_of_history(history: LeadHistory) -> datetime:
@@ -264,19 +169,132 @@ def as_of_history(history: LeadHistory) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _choose(
+    history: LeadHistory,
+    definition: LeadDefinition,
+    until: datetime | None,
+    recipe: Recipe,
+    rules: Rules,
+    tell: Progress,
+) -> tuple[Recipe, RecipeChoice | None]:
+    """Choose on the leads before the first cut-off of the judgement, else it would be flattered."""
+    if rules.choice_seconds <= 0:
+        return recipe, None
+    try:
+        day, rows = first_cut_off(history, definition, until)
+    except NotEnoughEvidence:
+        return recipe, None
+    return choose_recipe(
+        history,
+        definition,
+        as_of=day,
+        rows=rows,
+        recipe=recipe,
+        time_limit_seconds=rules.choice_seconds,
+        keep_in=rules.keep_in,
+        tell=tell,
+    )
 
 
-def _finished(learned: Learned, judged: Backtest) -> LeadScorer:
-    scorer = calibrated(learned.scorer, judged.shift)
-    reference: dict[str, Any] = describe_past(scorer, learned.codes, learned.labels)
+def _described(learned: Learned, judged: Backtest | None) -> LeadScorer:
+    """Return the model as it would be served, with what past leads looked like."""
+    scorer = calibrated(learned.scorer, 0.0 if judged is None else judged.shift)
     return LeadScorer(
         scorer.encoder,
         scorer.raw_tables,
         scorer.acceptance,
         scorer.calibration,
-        reference,
-        judged.document(),
+        describe_past(scorer, learned.codes, learned.labels),
     )
+
+
+def _facts(
+    history: LeadHistory,
+    scorer: LeadScorer,
+    learned: Learned,
+    judged: Backtest,
+    leaks: LeakScan,
+    choice: RecipeChoice | None,
+    rules: Rules,
+    tell: Progress,
+) -> dict[str, Any]:
+    """Return what else there is to know of the model, by the names of ``evaluation.json``."""
+    definition, labels, rows = scorer.definition, learned.labels, learned.rows
+    explained = check_explanations(
+        scorer,
+        learned,
+        history,
+        definition,
+        recipe=judged.recipe,
+        n_draws=rules.draws,
+        tell=tell,
+    )
+    tell("Comparing what sales decided with what became of the leads")
+    apart = find_disagreements(learned.codes, scorer.encoder, labels, learned.teacher, rows=rows)
+    facts: dict[str, Any] = {
+        "learnt": {
+            **label_counts(labels, rows),
+            "method": scorer.method,
+            "main_horizon": scorer.main_horizon,
+        },
+        "reasons": [
+            {"reason": one.reason, "treatment": one.treatment, "n": one.n} for one in labels.counts
+        ],
+        "leaks": leaks.document(),
+        "explanations": explained.document(),
+        "disagreements": apart.document(),
+        "shifts": None if learned.shifts is None else learned.shifts.document(),
+        "choice": None if choice is None else choice.document(),
+    }
+    champion = rules.champion
+    if champion is not None and champion.as_of is not None:
+        facts["feedback"] = compare_with_champion(
+            champion.scorer,
+            scorer,
+            history,
+            learned.codes,
+            since=champion.as_of,
+            recipe_changed=champion.recipe != judged.recipe
+            or champion.scorer.definition.fingerprint != definition.fingerprint,
+        ).document()
+    facts["drift"] = _drift(history, definition, champion)
+    return facts
+
+
+def _drift(
+    history: LeadHistory, definition: LeadDefinition, champion: Champion | None
+) -> dict[str, Any] | None:
+    """Return how the newest leads differ from those that the model in use learnt from."""
+    if champion is None or history.mode != "history":
+        return None
+    try:
+        return watch_drift(champion.scorer, history, definition).document()
+    except NotEnoughEvidence:
+        return None
+
+
+def _verdict(
+    history: LeadHistory,
+    scorer: LeadScorer,
+    learned: Learned,
+    judged: Backtest,
+    leaks: LeakScan,
+    until: datetime | None,
+    rules: Rules,
+) -> Verdict:
+    judgement = judged.judgement
+    return judge_gate(
+        judgement,
+        scorer,
+        parts=() if judgement is None else parts_of(judgement, history),
+        champion=rules.champion,
+        leaks=leaks,
+        audit=judged.audit,
+        n_wins=learned.labels.n_wins,
+        as_of=until,
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

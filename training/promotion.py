@@ -13,11 +13,17 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from features.errors import LeadQualityError
-from training.model_store import CHAMPION, Registered, champion_of, find_version, open_store
+from training.model_store import (
+    CHAMPION,
+    Registered,
+    champion_of,
+    find_version,
+    open_store,
+    read_document,
+)
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
+    from training.model_store import MlflowClient
     from training.settings import TrainSettings
 
 __all__ = [
@@ -29,6 +35,7 @@ __all__ = [
     "Promotion",
     "PromotionRefused",
     "champions",
+    "gate_of",
     "gate_tags",
     "promote",
     "rollback",
@@ -249,6 +256,12 @@ def champions(settings: TrainSettings, name: str) -> tuple[Change, ...]:
         return _changes(client, name)
 
 
+def gate_of(settings: TrainSettings, found: Registered) -> dict[str, Any]:
+    """Return what the gate said of a version; empty where it was never asked."""
+    with open_store(settings) as client:
+        return _gate_of(client, found)
+
+
 def _against(gate: Mapping[str, Any], champion: str, strict: bool) -> dict[str, str]:
     """Return what stands in the way of a promotion: a sentence by condition."""
     if not gate:
@@ -279,13 +292,8 @@ def _refusal(found: Registered, against: Mapping[str, str]) -> str:
 
 def _gate_of(client: MlflowClient, found: Registered) -> dict[str, Any]:
     """Return the gate's document of a version; empty where it was never asked."""
-    import mlflow
-
-    listed = {item.path for item in client.list_artifacts(found.run_id)}
-    if GATE_FILE not in listed:
-        return {}
-    text = mlflow.artifacts.load_text(f"runs:/{found.run_id}/{GATE_FILE}")
-    return dict(json.loads(text))
+    text = read_document(client, found, GATE_FILE)
+    return {} if text is None else dict(json.loads(text))
 
 
 def _write_down(client: MlflowClient, name: str, before: str, change: Change) -> None:

@@ -24,7 +24,7 @@ from training.judging import (
     judge_snapshot,
     result_rows,
 )
-from training.labels import HistoryLabels, label_history, label_snapshot
+from training.labels import HistoryLabels, SnapshotLabels, label_history, label_snapshot
 from training.lineage import FOLLOW_SHARE, Line
 from training.recipe import Learned, Recipe, learn
 from training.splits import earlier_part, time_order
@@ -33,7 +33,7 @@ from training.verdicts import to_microseconds
 if TYPE_CHECKING:
     from features.leads import LeadHistory
 
-__all__ = ["N_ORIGINS", "RollingJudgement", "judge_rolling", "pool"]
+__all__ = ["N_ORIGINS", "RollingJudgement", "first_cut_off", "judge_rolling", "pool"]
 
 N_ORIGINS = 4
 _SHARES = (0.55, 0.5, 0.45, 0.4, 0.35, 0.3)
@@ -212,6 +212,28 @@ def judge_rolling(
     return pool(_that_tell(origins), line.shift(known).shift)
 
 
+def first_cut_off(
+    history: LeadHistory, definition: LeadDefinition, as_of: datetime | None
+) -> tuple[datetime | None, Mask | None]:
+    """Return the day on which the oldest judged model stands, or in a snapshot what it learns from.
+
+    Whatever is chosen before a judgement is chosen on that day: what later leads teach must not
+    decide how they are predicted.
+
+    Raises
+    ------
+    NotEnoughEvidence
+        If the history is too short to judge anything.
+    """
+    if history.mode == "snapshot":
+        shares = _snapshot_shares(history, label_snapshot(history, definition), N_ORIGINS)
+        return None, earlier_part(history, share=shares[0])[0]
+    if as_of is None:
+        raise ValueError("history mode needs as_of")
+    known = label_history(history, definition, as_of)
+    return _spans(history, definition, known, N_ORIGINS)[0][0], None
+
+
 def _spans(
     history: LeadHistory, definition: LeadDefinition, known: HistoryLabels, n_origins: int
 ) -> list[tuple[datetime, Mask]]:
@@ -285,12 +307,7 @@ def _roll_snapshot(
 ) -> RollingJudgement:
     """Judge a snapshot by the order of its leads; shifts stay 0 (docs/decisions/0004)."""
     labels = label_snapshot(history, definition)
-    won = labels.worked & (labels.outcome == 1.0)
-    shares = [
-        share
-        for share in _SNAPSHOT_SHARES[-n_origins:]
-        if int(won[earlier_part(history, share=share)[0]].sum()) >= MIN_WINS
-    ] or [_SNAPSHOT_ALONE]
+    shares = _snapshot_shares(history, labels, n_origins)
     opponent = None if champion is None else Opponent(champion, history)
     order = time_order(history)
     ends = [int(len(order) * share) for share in shares[1:]] + [len(order)]
@@ -306,6 +323,18 @@ def _roll_snapshot(
             )
         origins.append(judged)
     return pool(origins)
+
+
+def _snapshot_shares(
+    history: LeadHistory, labels: SnapshotLabels, n_origins: int
+) -> Sequence[float]:
+    """Return the shares of leads before each cut-off, all with enough wins to learn from."""
+    won = labels.worked & (labels.outcome == 1.0)
+    return [
+        share
+        for share in _SNAPSHOT_SHARES[-n_origins:]
+        if int(won[earlier_part(history, share=share)[0]].sum()) >= MIN_WINS
+    ] or [_SNAPSHOT_ALONE]
 
 
 def _relearn_snapshot(opponent: Opponent, recipe: Recipe, judged: Judged) -> tuple[Learned, float]:

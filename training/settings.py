@@ -43,6 +43,19 @@ class TrainSettings(BaseSettings):
         description="seed of everything random in training; same files and seed, same model",
     )
 
+    choice_seconds: float = Field(
+        default=300.0,
+        ge=0,
+        description="time for choosing among recipes in seconds; 0 takes the default recipe",
+    )
+
+    draws: int = Field(
+        default=5,
+        ge=0,
+        le=100,
+        description="how often leads are drawn anew to see whether reasons stay; 0 for not at all",
+    )
+
     @property
     def tracking_address(self) -> str:
         """The MLflow store in use."""

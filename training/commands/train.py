@@ -36,17 +36,24 @@ def train(
 
     All that is random starts from the setting LEAD_SEED.
     """
+    from training.pipeline import Rules
     from training.pipeline import train as train_files
     from training.recipe import Recipe
+    from training.registry import load_champion
 
     settings = TrainSettings()
     started = time.monotonic()
     with progress() as tell:
+        tell("Asking the registry for the champion")
+        champion = load_champion(settings, name or settings.model_name)
         model = train_files(
             [*leads, *(more or [])],
             source_map,
             definition,
             recipe=Recipe(seed=settings.seed),
+            rules=Rules(
+                champion, settings.choice_seconds, settings.home / "trials", settings.draws
+            ),
             use_good_rows=use_good_rows,
             tell=tell,
         )

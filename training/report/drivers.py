@@ -37,7 +37,9 @@ def drivers_section(facts: Facts, definition: LeadDefinition) -> str:
             _groups(explained.get("groups") or ()),
             _fields(importance[:MOST_FIELDS], definition),
         ),
+        "<div class='pair'>",
         *(_dependence(found, definition) for found in explained.get("dependence") or ()),
+        "</div>",
     )
 
 
