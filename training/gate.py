@@ -39,7 +39,7 @@ from training.gate_conditions import (
     served_ratio,
 )
 from training.gate_segments import Part, segments_of
-from training.gate_words import LEVELS, TITLES, VERDICTS, filled
+from training.gate_words import LEVELS, NONE, TITLES, VERDICTS, filled
 from training.judging import CHAMPION, STUDENT, TEACHER
 from training.leaks.findings import Sentences
 from training.metrics import Interval
@@ -302,7 +302,7 @@ def _arrival(scorer: LeadScorer, leaks: LeakScan | None) -> Condition:
         f"{len(open_ones)}",
         "0",
         where=", ".join(open_ones) or "–",
-        accepted=", ".join(dict.fromkeys(one.field for one in accepted)) or "–",
+        accepted=", ".join(dict.fromkeys(one.field for one in accepted)) or NONE,
     )
 
 

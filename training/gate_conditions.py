@@ -272,7 +272,8 @@ def is_calibrated(found: Comparison) -> Condition:
         outcome, found.worked[told, found.column], found.weight[told, found.column]
     )
     figure = f"{ratio.value:.2f} [{ratio.low:.2f}, {ratio.high:.2f}]"
-    return condition("calibration", is_level(ratio), figure, limit)
+    parts = dict(zip(("ratio", "low", "high"), (f"{one:.2f}" for one in ratio), strict=True))
+    return condition("calibration", is_level(ratio), figure, limit, **parts)
 
 
 def is_even_over_segments(segments: Iterable[Segment]) -> Condition:

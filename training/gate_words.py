@@ -5,7 +5,7 @@ from __future__ import annotations
 from features.terms import Names
 from training.leaks.findings import Sentences
 
-__all__ = ["LEVELS", "TITLES", "VERDICTS", "WORDS", "filled"]
+__all__ = ["LEVELS", "NONE", "RENEWAL", "TITLES", "VERDICTS", "WORDS", "filled"]
 
 
 def _two(ja: str, en: str) -> Sentences:
@@ -115,14 +115,18 @@ WORDS: dict[str, dict[str, Sentences]] = {
     },
     "calibration": {
         "passed": _two(
-            "最後に試した時点では、実際の受注1件に対し{figure}件を約束し、ほぼ合っています。",
-            "On the last date tried it promised {figure} wins for each one that came: near enough.",
+            "最後に試した時点では、実際の受注1件に対し{ratio}件を約束しました(受注数の偶然による幅は"
+            "{low}〜{high})。合っていると言えます。",
+            "On the last date tried it promised {ratio} wins for each one that came ({low} to {high} "
+            "as luck goes with so many wins): near enough.",
         ),
         "failed": _two(
-            "最後に試した時点では、実際の受注1件に対し{figure}件を約束していました。"
+            "最後に試した時点では、実際の受注1件に対し{ratio}件を約束していました"
+            "(受注数の偶然による幅は{low}〜{high})。"
             "市場か営業の進め方が変わった可能性があります。最新の結果を加えて学び直してください。",
-            "On the last date tried it promised {figure} wins for each one that came. The market "
-            "or the way of selling may have changed: add the newest outcomes and train again.",
+            "On the last date tried it promised {ratio} wins for each one that came ({low} to {high} "
+            "as luck goes). The market or the way of selling may have changed: add the newest "
+            "outcomes and train again.",
         ),
         "unknown": _two(
             "最後に試した時点には受注がなく、約束した数とは比べられません。",
@@ -208,6 +212,8 @@ WORDS: dict[str, dict[str, Sentences]] = {
         ),
     },
 }
+
+NONE = _two("なし", "none")
 
 RENEWAL = {
     "stale": _two("は学習から{days}日たっています", "is {days} days old"),
