@@ -117,15 +117,15 @@ WORDS: dict[str, dict[str, Sentences]] = {
         "passed": _two(
             "最後に試した時点では、実際の受注1件に対し{ratio}件を約束しました(受注数の偶然による幅は"
             "{low}〜{high})。合っていると言えます。",
-            "On the last date tried it promised {ratio} wins for each one that came ({low} to {high} "
-            "as luck goes with so many wins): near enough.",
+            "On the last date tried it promised {ratio} wins for each one that came ({low} to "
+            "{high} as luck goes with so many wins): near enough.",
         ),
         "failed": _two(
             "最後に試した時点では、実際の受注1件に対し{ratio}件を約束していました"
             "(受注数の偶然による幅は{low}〜{high})。"
             "市場か営業の進め方が変わった可能性があります。最新の結果を加えて学び直してください。",
-            "On the last date tried it promised {ratio} wins for each one that came ({low} to {high} "
-            "as luck goes). The market or the way of selling may have changed: add the newest "
+            "On the last date tried it promised {ratio} wins for each one that came ({low} to "
+            "{high} as luck goes). The market or the way of selling may have changed: add the newest "
             "outcomes and train again.",
         ),
         "unknown": _two(
