@@ -125,8 +125,8 @@ WORDS: dict[str, dict[str, Sentences]] = {
             "(受注数の偶然による幅は{low}〜{high})。"
             "市場か営業の進め方が変わった可能性があります。最新の結果を加えて学び直してください。",
             "On the last date tried it promised {ratio} wins for each one that came ({low} to "
-            "{high} as luck goes). The market or the way of selling may have changed: add the newest "
-            "outcomes and train again.",
+            "{high} as luck goes). The market or the way of selling may have changed: add the "
+            "newest outcomes and train again.",
         ),
         "unknown": _two(
             "最後に試した時点には受注がなく、約束した数とは比べられません。",
