@@ -237,9 +237,7 @@ def watch_drift(
     acceptance: dict[str, Any] = {}
     performance: dict[str, Any] = {}
     if until is not None and history.mode == "history":
-        if recent["until"] is not None and until - timedelta(days=span) < datetime.fromisoformat(
-            recent["until"]
-        ):
+        if _overlap_days(recent, until - timedelta(days=span)) > 1.0:
             notes.append("learnt_from")
         labels = label_history(history, definition, until)
         reach = span if since is not None else 2 * span
@@ -291,6 +289,13 @@ def _ages(history: LeadHistory, as_of: datetime | None) -> tuple[Floats, datetim
     at = (until - _EPOCH) // timedelta(microseconds=1)
     ages = (at - to_microseconds(arrived)) / _DAY
     return np.where(arrived.notna(), ages, np.nan), until
+
+
+def _overlap_days(recent: Mapping[str, Any], since: datetime) -> float:
+    """Return the days of the window that the model has learnt from; 0 where that is not known."""
+    if recent["until"] is None:
+        return 0.0
+    return (datetime.fromisoformat(recent["until"]) - since) / timedelta(days=1)
 
 
 def _window(scorer: LeadScorer, codes: Codes, weeks: float) -> Window:

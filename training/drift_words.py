@@ -124,8 +124,8 @@ _TIME: Words = {"ja": "{days}日以内", "en": "within {days} days"}
 _EVER: Words = {"ja": "期間を問わず", "en": "at any time"}
 _SUMMARY: Mapping[str, Words] = {
     "compared": {
-        "ja": "{since} から {until} までの新しいリード {n} 件を、モデルが学習したうち最も新しいリード "
-        "{n_before} 件{times}と比べました。",
+        "ja": "{since} から {until} までの新しいリード {n} 件を、"
+        "モデルが学習したうち最も新しいリード {n_before} 件{times}と比べました。",
         "en": "Compared {n} new leads from {since} to {until} with the newest {n_before} leads "
         "that the model learnt from{times}.",
     },
