@@ -109,7 +109,7 @@ def plain_world(n_leads: int, prejudice: float) -> World:
     return make_world(WorldSettings(n_leads=n_leads, n_test=0, seed=121, prejudice=prejudice))
 
 
-@pytest.mark.parametrize(("n_leads", "prejudice"), [(2000, 1.5), (8000, 0.0), (8000, 3.0)])
+@pytest.mark.parametrize(("n_leads", "prejudice"), [(2000, 1.5), (8000, 3.0)])
 def test_the_packaged_definition_has_no_blocking_finding(n_leads: int, prejudice: float) -> None:
     world = plain_world(n_leads, prejudice)
     scan = scan_history(world.training_part(), load_definition(), as_of=world.cut_off)

@@ -94,11 +94,14 @@ class Codes:
         What each code holds; empty for missing, and for values that are judged together.
     ordered : bool
         Whether neighbouring codes are neighbouring values.
+    spans : tuple of bool
+        Whether a code holds a range of numbers; empty where none does.
     """
 
     code: NDArray[np.int64]
     labels: tuple[str, ...]
     ordered: bool
+    spans: tuple[bool, ...] = ()
 
     @property
     def size(self) -> int:
@@ -218,4 +221,5 @@ def _number_codes(values: Floats) -> Codes:
         f"{distinct[low]:g}" if low == high else f"{distinct[low]:g} … {distinct[high]:g}"
         for low, high in zip(first, last, strict=True)
     )
-    return Codes(code, ("", *labels), ordered=True)
+    spans = (False, *(distinct[first] < distinct[last]).tolist())
+    return Codes(code, ("", *labels), ordered=True, spans=spans)

@@ -160,14 +160,20 @@ def _unusual_values(
     # What most leads have is usual; the few others are the value to speak of.
     judged = counts.enough & (counts.n <= counts.n.sum() / 2)
     judged[MISSING] = False
-    for code in np.flatnonzero(judged & _beyond(counts, limit)).tolist():
+    beyond = _beyond(counts, limit)
+    if codes.spans:  # the low end of an honest number fades out; only a single value can be pure
+        beyond &= _outside(counts, limit) | ~np.array(codes.spans)
+    for code in np.flatnonzero(judged & beyond).tolist():
         yield _Called(code, counts, codes)
 
 
 def _beyond(counts: Tally, limit: float) -> Flags:
     """Whether a value tells more than honest ones: odds beyond the limit, or no wins at all."""
-    outside = (counts.odds_low >= limit) | (counts.odds_high <= 1 / limit)
-    return np.asarray(outside | _never_wins(counts))
+    return np.asarray(_outside(counts, limit) | _never_wins(counts))
+
+
+def _outside(counts: Tally, limit: float) -> Flags:
+    return np.asarray((counts.odds_low >= limit) | (counts.odds_high <= 1 / limit))
 
 
 def _never_wins(counts: Tally) -> Flags:
