@@ -351,9 +351,14 @@ def test_a_column_that_tells_the_outcome_is_named_and_hidden_from_the_model(tmp_
 
 
 def test_personal_values_are_nowhere_in_what_is_written_or_said(tmp_path):
-    heading, rows = crm_rows()
-    rows = [[*row, f"Jane Roe{i}", f"{i} Long Street"] for i, row in enumerate(rows)]
-    path = write_csv(tmp_path / "crm.csv", [*heading, "Contact Name", "Address"], rows)
+    heading, rows = crm_rows(400)
+    rows = [
+        [*row, f"Jane Roe{i}", f"{i} Long Street", "Kim Doe" if "Won" in row[-1] else "Al Poe"]
+        for i, row in enumerate(rows)
+    ]
+    path = write_csv(
+        tmp_path / "crm.csv", [*heading, "Contact Name", "Address", "Lead Owner"], rows
+    )
 
     done = lead_train("inspect", path, "--out", tmp_path / "out", "--json", home=tmp_path)
     told = done.stdout + done.stderr
@@ -361,7 +366,9 @@ def test_personal_values_are_nowhere_in_what_is_written_or_said(tmp_path):
 
     assert done.returncode == 0, done.stderr
     assert [
-        word for word in ("person1", "@firm", "5550", "Jane", "Long Street") if word in told
+        word
+        for word in ("person1", "@firm", "5550", "Jane", "Long Street", "Kim", "kim doe", "al poe")
+        if word in told
     ] == []
 
 

@@ -151,13 +151,14 @@ def _field(
     own = packaged.get(code)
     if own is not None and own.type == kind:
         return MappedField(code, column, _fitting(own, column), "heading" * (not own.is_usable))
+    is_handler = concept is not None and concept.use == "handler"  # the names of sales people
     is_later = concept is not None and concept.use in ("later", "handler") and not is_arrival
     field = LeadField(
         type=kind,
         names=_names(column, concept, code),
         group=_group(column, concept, kind),
         known="later" if is_later else "arrival",
-        personal=kind in ("email", "phone", "company", "text"),
+        personal=kind in ("email", "phone", "company", "text") or is_handler,
     )
     return MappedField(code, column, field, "heading" * is_later)
 

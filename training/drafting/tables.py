@@ -153,6 +153,8 @@ def find_kind(table: Table, read: Callable[[str], object]) -> Column | None:
     for column in table.columns:
         if not 1 <= len(column.values) <= _MOST_KINDS or is_time(column):
             continue
+        if column.personal_share > 0:
+            continue  # its values would be shown
         known = column.share(lambda one: read(one) is not None)
         score = known + 0.3 * is_about(column.name, "kind")
         if known >= _ENOUGH_SHARED and score > best_score:
