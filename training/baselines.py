@@ -105,6 +105,7 @@ def history_baselines(
     rows: Mask | None = None,
     horizons: Sequence[int] | None = None,
     encoded: tuple[LeadEncoder, Codes] | None = None,
+    tunes: bool = True,
     seed: int = 0,
 ) -> dict[str, Floats]:
     """Return each baseline's chance to win by each horizon, by name, for all leads of a history.
@@ -130,13 +131,16 @@ def history_baselines(
     encoded : tuple of LeadEncoder and ndarray of int32, optional
         An encoder that was fitted on the same leads with all fields, and its codes of all leads;
         made here by default.
+    tunes : bool
+        Whether ``lightgbm_tuned`` is wanted; it takes longer than all the others together.
     seed : int
         Seed of the boosters.
 
     Returns
     -------
     dict of str to ndarray of float, shape (n_leads, n_horizons)
-        Keyed by `BASELINES`; without ``lightgbm_tuned`` where its choice has no win to go by.
+        Keyed by `BASELINES`; without ``lightgbm_tuned`` where it is not wanted, or its choice has
+        no win to go by.
 
     Raises
     ------
@@ -170,10 +174,11 @@ def history_baselines(
         "linear": teacher.probabilities(codes, days, "glm"),
         "naive_bayes": np.tile(ever[:, None], (1, len(days))),
     }
-    with suppress(NotEnoughEvidence):
-        found["lightgbm_tuned"] = _tuned_hazards(
-            history, fine, fine_codes, labels, there, days, seed
-        )
+    if tunes:
+        with suppress(NotEnoughEvidence):
+            found["lightgbm_tuned"] = _tuned_hazards(
+                history, fine, fine_codes, labels, there, days, seed
+            )
     return {name: found[name] for name in BASELINES if name in found}
 
 

@@ -207,10 +207,12 @@ def judge_learned(
     *,
     recipe: Recipe,
     shift: float = 0.0,
+    tunes: bool = True,
 ) -> Judged:
     """Judge a learned model on those `test` leads that were worked and seen from arrival.
 
-    Baselines see every field, also those that the recipe leaves out.
+    Baselines see every field, also those that the recipe leaves out; `tunes` says whether the tuned
+    booster, which takes longest, is among them.
     """
     assert isinstance(learned.labels, HistoryLabels)
     horizons = learned.scorer.horizons
@@ -221,6 +223,7 @@ def judge_learned(
             learned.labels,
             horizons=horizons,
             encoded=None if recipe.dropped_fields else (learned.scorer.encoder, learned.codes),
+            tunes=tunes,
             seed=recipe.seed,
         )
         if learned.teacher is not None

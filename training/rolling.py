@@ -164,6 +164,10 @@ def judge_rolling(
     cut-off and horizon with its own censoring weights. With too few wins for several cut-offs, the
     newest fifth is judged alone.
 
+    The tuned booster takes longer than all other models together (11 of 17 seconds at 16,000 leads)
+    and is fitted at the newest cut-off only: its figures are of fewer leads, its difference from
+    the student of the same ones.
+
     Parameters
     ----------
     history : LeadHistory
@@ -203,7 +207,14 @@ def judge_rolling(
         learned, shift = line.at(cut_off)
         tell(f"{where}: comparing with simpler models")
         judged = judge_learned(
-            history, definition, learned, known, test, recipe=chosen, shift=shift
+            history,
+            definition,
+            learned,
+            known,
+            test,
+            recipe=chosen,
+            shift=shift,
+            tunes=place == len(spans) - 1,
         )
         if opponent is not None:
             tell(f"{where}: asking the champion")

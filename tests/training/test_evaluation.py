@@ -53,6 +53,18 @@ def test_cut_offs_add_up_to_the_whole(found):
     assert rows[STUDENT, 180]["n"] == document["n_test"]
 
 
+def test_the_tuned_opponent_is_asked_at_the_newest_cut_off_only(found):
+    rows = [row for row in found.document()["by_origin"] if row["model"] == "lightgbm_tuned"]
+
+    assert {row["cut_off"] for row in rows} == {found.document()["cut_off"]}
+    tuned, own = found.row("lightgbm_tuned", 180), found.row(STUDENT, 180)
+    assert 0 < tuned.evaluation.n < own.evaluation.n
+    newest = found.judgement.newest
+    told = newest.weight[:, newest.horizons.index(180)] > 0
+    assert tuned.evaluation.n == told.sum()
+    assert tuned.against_student.low <= tuned.against_student.value <= tuned.against_student.high
+
+
 def test_the_champion_is_compared_at_every_horizon_that_both_tell(found):
     against = found.document()["against_champion"]
     own, theirs = found.row(STUDENT, 180), found.row("champion", 180)
