@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 GATE_FILE = "gate.json"
-REQUIRES_GATE = False
+REQUIRES_GATE = True
 """Whether a version that no gate has judged is refused too."""
 MIN_WHY, MOST_WHY = 10, 500
 

@@ -62,7 +62,8 @@ def test_the_main_entry_trains_in_the_run_it_was_given_and_promote_finds_the_ver
     assert run.data.params["model_digest"] == version.tags["model_digest"]
 
     promoted = subprocess.run(
-        [sys.executable, "-m", "training.cli", "promote", "1", "--name", "trial"],
+        [sys.executable, "-m", "training.cli", "promote", "1", "--name", "trial"]
+        + ["--override", "--by", "Hanako", "--why", "too few wins for the gate"],
         cwd=ROOT,
         check=False,
         capture_output=True,

@@ -104,7 +104,10 @@ def test_train_and_promote_from_files(tmp_path, world_folder):
     assert document["name"] == "mine"
     assert document["evaluation"]["results"]
 
-    promoted = lead_train("promote", document["version"], "--name", "mine", home=tmp_path / "home")
+    small = ("--override", "--by", "Hanako", "--why", "too few wins for the gate")
+    promoted = lead_train(
+        "promote", document["version"], "--name", "mine", *small, home=tmp_path / "home"
+    )
 
     assert promoted.returncode == 0, promoted.stderr
     assert f"lead-serve approve {document['version']} --name mine --why" in promoted.stdout

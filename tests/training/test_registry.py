@@ -9,6 +9,7 @@ import pytest
 
 from features.encoder import LeadInput
 from features.scorer import LeadScorer
+from training.promotion import Override
 from training.registry import ModelNotFound, load_version, promote
 from training.settings import TrainSettings
 
@@ -93,7 +94,8 @@ def test_a_promoted_version_is_the_champion_and_loads_bit_equal(settings, regist
     with pytest.raises(ModelNotFound, match="no champion"):
         load_version(settings, NAME)
 
-    found = promote(settings, NAME, registered.version)
+    small = Override("Hanako", "too few wins for the gate")
+    found = promote(settings, NAME, registered.version, override=small)
     champion = load_version(settings, NAME)
 
     assert found.registered == registered
