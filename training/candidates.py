@@ -85,10 +85,10 @@ def by_fields(default: Recipe, newest: UnstableFields) -> Iterator[Candidate]:
         )
 
 
-def history_sizes(default: Recipe, usual_trees: int) -> Iterator[Candidate]:
+def history_sizes(default: Recipe) -> Iterator[Candidate]:
     """Yield smaller and larger boosters, and a larger share of the regression beside them."""
-    yield Candidate("half_trees", _HALF, replace(default, teacher_trees=usual_trees // 2))
-    yield Candidate("twice_trees", _TWICE, replace(default, teacher_trees=usual_trees * 2))
+    yield Candidate("half_trees", _HALF, replace(default, teacher_size=default.teacher_size / 2))
+    yield Candidate("twice_trees", _TWICE, replace(default, teacher_size=default.teacher_size * 2))
     yield Candidate(
         "regression_more",
         Names(ja="回帰の割合を4分の3にする", en="three quarters regression"),

@@ -73,8 +73,8 @@ class Recipe:
         Time in which what was observed loses half its weight; None keeps all of it.
     window_days : float or None
         What was observed longer ago is forgotten; None forgets nothing.
-    teacher_trees : int or None
-        Size of the booster of history mode's teacher; None goes by the number of leads.
+    teacher_size : float
+        Trees of the booster of history mode's teacher, as a multiple of the usual number.
     glm_share : float
         Share of the regression in that teacher, 0 to 1.
     dropped_fields : tuple of str
@@ -92,7 +92,7 @@ class Recipe:
     chooses: bool = True
     half_life_days: float | None = None
     window_days: float | None = None
-    teacher_trees: int | None = None
+    teacher_size: float = 1.0
     glm_share: float = 0.5
     dropped_fields: tuple[str, ...] = ()
     calibrates: bool = True
@@ -245,7 +245,7 @@ def teach_codes(
             rows=learning,
             seed=recipe.seed,
             half_life_days=recipe.half_life_days,
-            trees=recipe.teacher_trees,
+            size=recipe.teacher_size,
             glm_share=recipe.glm_share,
         )
         shifts = estimate_shifts(teacher, codes, encoder, observed, rows=rows)

@@ -95,7 +95,7 @@ class HazardTeacher:
         rows: NDArray[np.bool_] | None = None,
         seed: int = 0,
         half_life_days: float | None = None,
-        trees: int | None = None,
+        size: float = 1.0,
         glm_share: float = 0.5,
     ) -> Self:
         """Learn from worked leads.
@@ -116,8 +116,8 @@ class HazardTeacher:
             Seed of the booster. Same leads and seed, same teacher, bit by bit.
         half_life_days : float, optional
             Time in which what was observed loses half its weight; it keeps all of it by default.
-        trees : int, optional
-            Size of the booster; by default 40, or 90 from 8,000 leads on.
+        size : float
+            Trees of the booster, as a multiple of the usual 40, or 90 from 8,000 leads on.
         glm_share : float
             Share of the regression in the mean of the two parts, 0 to 1.
 
@@ -137,8 +137,7 @@ class HazardTeacher:
         n_known = int((known if rows is None else known & rows).sum())
         workers = np.unique(periods.lead)
         columns = LinearColumns.fit(codes[workers], codebook)
-        if trees is None:
-            trees = 40 if n_known < _MANY_LEADS else 90
+        trees = max(round(size * (40 if n_known < _MANY_LEADS else 90)), 1)
         return cls(
             cuts=periods.cuts,
             rates=periods.rates,

@@ -115,7 +115,7 @@ class HistoryTrial:
         default = self._recipe
         yield Candidate("default", DEFAULT, default)
         yield from by_recency(default, self.span, Names(ja="日", en="days"))
-        yield from history_sizes(default, self._defaults[-1].booster.num_trees())
+        yield from history_sizes(default)
         yield from by_fields(default, self.unstable[-1])
 
     @cached_property

@@ -35,7 +35,7 @@ def usual(history: LeadHistory) -> Learned:
     [
         {"half_life_days": 100.0},
         {"window_days": 200.0},
-        {"teacher_trees": 10},
+        {"teacher_size": 0.25},
         {"glm_share": 1.0},
         {"dropped_fields": ("employees",)},
     ],
@@ -51,7 +51,7 @@ def test_each_choice_makes_another_model_that_can_be_served(
 
 
 def test_what_changes_nothing_gives_the_same_bits(history: LeadHistory, usual: Learned) -> None:
-    same = replace(QUICK, teacher_trees=40, dropped_fields=("no_such_field",), window_days=1e6)
+    same = replace(QUICK, dropped_fields=("no_such_field",), window_days=1e6)
     whole = teach(history, DEFINITION, AS_OF, recipe=replace(same, window_days=None))
     forgetful = teach(history, DEFINITION, AS_OF, recipe=same)
     assert usual.teacher is not None

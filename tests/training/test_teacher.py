@@ -217,7 +217,7 @@ def test_the_share_of_the_regression_goes_from_the_booster_to_the_regression(
         )
 
 
-def test_the_booster_has_as_many_trees_as_asked_for(taught: dict[str, Any]) -> None:
+def test_the_booster_has_a_multiple_of_the_usual_trees(taught: dict[str, Any]) -> None:
     given = (taught["codes"], taught["encoder"], taught["labels"])
     assert taught["teacher"].booster.num_trees() == 40
-    assert HazardTeacher.fit(*given, trees=7).booster.num_trees() == 7
+    assert HazardTeacher.fit(*given, size=0.25).booster.num_trees() == 10
