@@ -22,6 +22,7 @@ from training.model_store import (
     champion_of,
     find_version,
     open_store,
+    read_document,
 )
 from training.promotion import gate_tags, promote
 from training.recipe_document import recipe_from
@@ -38,6 +39,7 @@ __all__ = [
     "Registered",
     "find_tagged",
     "load_champion",
+    "load_report",
     "load_version",
     "log_scorer",
     "promote",
@@ -45,6 +47,8 @@ __all__ = [
 
 SCORER_FOLDER = "scorer"
 """Artifact path under which serving finds the tables."""
+
+REPORT_FILE = "report.html"
 
 _REQUIREMENTS = ("numpy", "pandas", "pydantic", "pyyaml", "tzdata", "mlflow")
 
@@ -152,6 +156,24 @@ def load_champion(settings: TrainSettings, name: str) -> Champion | None:
         recipe_from(scorer.evaluation.get("recipe") or {}),
         datetime.fromisoformat(as_of) if isinstance(as_of, str) else None,
     )
+
+
+def load_report(settings: TrainSettings, name: str, chosen: str) -> tuple[Registered, str]:
+    """Return a version, or the champion, with its report as HTML.
+
+    Raises
+    ------
+    ModelNotFound
+        If the registry has no such version, or no report was logged with it.
+    """
+    with open_store(settings) as client:
+        found = find_version(client, name, chosen)
+        page = read_document(client, found, REPORT_FILE)
+    if page is None:
+        raise ModelNotFound(
+            f"Version {found.version} of {name} was logged without a report. Train again."
+        )
+    return found, page
 
 
 def find_tagged(settings: TrainSettings, name: str, key: str, value: str) -> Registered | None:

@@ -16,7 +16,7 @@ from training.evaluation import Backtest
 from training.model_store import Registered
 from training.promotion import GATE_FILE
 from training.recipe import Learned, Recipe
-from training.registry import log_scorer
+from training.registry import REPORT_FILE, log_scorer
 from training.report import render_report
 from training.settings import TrainSettings
 
@@ -150,7 +150,7 @@ class TrainedModel:
             parameters=self.parameters() | dict(self.origin) | facts,
             metrics=self.metrics(),
             documents={
-                "report.html": render_report(self.scorer),
+                REPORT_FILE: render_report(self.scorer),
                 GATE_FILE: json.dumps(self.verdict.document(), ensure_ascii=False, indent=1),
                 **self.documents,
             },

@@ -1,6 +1,16 @@
 """What `lead-train` can do, a file each; importing this package makes the application whole."""
 
-from training.commands import drift, inspect, promote, results, rollback, train, world
+from training.commands import (
+    drift,
+    inspect,
+    promote,
+    report,
+    results,
+    retrain,
+    rollback,
+    train,
+    world,
+)
 from training.commands.console import NoStoreYet, app
 
 __all__ = [
@@ -9,7 +19,9 @@ __all__ = [
     "drift",
     "inspect",
     "promote",
+    "report",
     "results",
+    "retrain",
     "rollback",
     "train",
     "world",

@@ -27,8 +27,10 @@ def draw_reliability(groups: Groups) -> str:
         promised = [100 * group["predicted"] for group in groups]
         observed = [100 * group["observed"] for group in groups]
         top = 1.05 * max(*promised, *(100 * group["high"] for group in groups), 1.0)
-        below = [seen - 100 * group["low"] for seen, group in zip(observed, groups, strict=True)]
-        above = [100 * group["high"] - seen for seen, group in zip(observed, groups, strict=True)]
+        # At a rate of 0 or 1 rounding may set the bound a hair beyond it.
+        pairs = list(zip(observed, groups, strict=True))
+        below = [max(0.0, seen - 100 * group["low"]) for seen, group in pairs]
+        above = [max(0.0, 100 * group["high"] - seen) for seen, group in pairs]
         axes.plot([0, top], [0, top], color=SOFT, linewidth=1, linestyle="--")
         axes.errorbar(
             promised, observed, yerr=[below, above], fmt="o", color=OWN, ecolor=OWN, capsize=2
