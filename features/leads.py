@@ -8,11 +8,11 @@ at once. Nothing is dropped without a finding that counts it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -71,6 +71,9 @@ class LeadHistory:
     findings: tuple[Finding, ...]
     blanks: tuple[str, ...] = ()
     date_formats: tuple[str, ...] = ()
+    memory: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What was computed from these tables and is worth keeping (`features.past_leads`): they never
+    change once read."""
 
 
 def read_history(

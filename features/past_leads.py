@@ -73,22 +73,37 @@ def fitted_inputs(
 def value_columns(
     encoder: LeadEncoder, history: LeadHistory, rows: NDArray[np.bool_] | None
 ) -> list[list[Value]]:
-    """Return the values of past leads as of their arrival: a list for each input of the encoder."""
-    chosen = np.arange(len(history.leads)) if rows is None else np.flatnonzero(rows)
+    """Return the values of past leads as of their arrival: a list for each input of the encoder.
+
+    Reading is the greater part of learning, and a model is learnt again on many days: what was read
+    once under a definition is kept with the history.
+    """
+    kept = _kept_values(encoder, history)
+    if any(given.name not in kept for given in encoder.inputs):
+        kept.update(_read_values(encoder, history))
+    if rows is None:
+        return [kept[given.name].tolist() for given in encoder.inputs]
+    return [kept[given.name][rows].tolist() for given in encoder.inputs]
+
+
+def _kept_values(encoder: LeadEncoder, history: LeadHistory) -> dict[str, NDArray[np.object_]]:
+    """Return where values read in this encoder's way are kept, by input."""
+    habits = encoder.habits
+    how = (encoder.definition.model_dump_json(), habits.blanks, habits.date_formats)
+    kept: dict[str, NDArray[np.object_]] = history.memory.setdefault(repr(how), {})
+    return kept
+
+
+def _read_values(encoder: LeadEncoder, history: LeadHistory) -> dict[str, NDArray[np.object_]]:
     arrivals = [
-        None if stamp != stamp else stamp.to_pydatetime()
-        for stamp in history.leads["arrived_at"].iloc[chosen]
+        None if stamp != stamp else stamp.to_pydatetime() for stamp in history.leads["arrived_at"]
     ]
-    columns: list[list[Value]] = [[None] * len(chosen) for _ in encoder.inputs]
+    columns = [np.full(len(arrivals), None, dtype=object) for _ in encoder.inputs]
     for name, derived in encoder.readers:
         positions = encoder.positions[name]
         if not positions:
             continue
-        raws = (
-            list(history.fields[name].iloc[chosen])
-            if name in history.fields
-            else [None] * len(chosen)
-        )
+        raws = list(history.fields[name]) if name in history.fields else [None] * len(arrivals)
         if name == ARRIVAL:
             raws = [
                 arrival if raw is None else raw for raw, arrival in zip(raws, arrivals, strict=True)
@@ -98,8 +113,8 @@ def value_columns(
             if raw is not None:
                 for position, value in zip(positions, read(raw), strict=True):
                     columns[position][k] = value
-    _fill_behaviour_columns(encoder, history, chosen, arrivals, columns)
-    return columns
+    _fill_behaviour_columns(encoder, history, arrivals, columns)
+    return {given.name: column for given, column in zip(encoder.inputs, columns, strict=True)}
 
 
 def _column_reader(
@@ -124,17 +139,14 @@ def _column_reader(
 def _fill_behaviour_columns(
     encoder: LeadEncoder,
     history: LeadHistory,
-    chosen: NDArray[np.intp],
     arrivals: list[datetime | None],
-    columns: list[list[Value]],
+    columns: list[NDArray[np.object_]],
 ) -> None:
     behaviours = encoder.definition.behaviours
     if not behaviours or not len(history.behaviours):
         return
     acts = acts_by_lead(history)
-    for k, (lead_id, as_of) in enumerate(
-        zip(history.leads["lead_id"].iloc[chosen], arrivals, strict=True)
-    ):
+    for k, (lead_id, as_of) in enumerate(zip(history.leads["lead_id"], arrivals, strict=True)):
         if as_of is None:
             continue
         for name, value in behaviour_values(behaviours, acts.get(lead_id, ()), as_of).items():

@@ -64,6 +64,7 @@ def small_history(n: int = 400) -> Any:
         behaviours=table,
         blanks=(),
         date_formats=(),
+        memory={},
     )
 
 
