@@ -226,6 +226,16 @@ def label_history(
         raise ValueError(
             "as_of has no time zone; give one, e.g. datetime(2026, 4, 1, tzinfo=definition.zone)"
         )
+    # A run asks for the same day many times: to learn, to judge, to calibrate.
+    kept = history.memory.setdefault("labels", {})
+    key = (definition.model_dump_json(), as_of)
+    if key not in kept:
+        kept[key] = _labels_at(history, definition, as_of)
+    found: HistoryLabels = kept[key]
+    return found
+
+
+def _labels_at(history: LeadHistory, definition: LeadDefinition, as_of: datetime) -> HistoryLabels:
     cut_off = _since_epoch(as_of)
     arrived = to_microseconds(history.leads["arrived_at"])
     known = np.asarray(history.leads["arrived_at"].notna()) & (arrived <= cut_off)
@@ -317,9 +327,7 @@ def label_snapshot(history: LeadHistory, definition: LeadDefinition) -> Snapshot
     )
 
 
-def label_counts(
-    labels: HistoryLabels | SnapshotLabels, rows: NDArray[np.bool_]
-) -> dict[str, int]:
+def label_counts(labels: HistoryLabels | SnapshotLabels, rows: NDArray[np.bool_]) -> dict[str, int]:
     """Return how many of these leads there are by what became of them."""
     states = Counter(labels.state[rows].tolist())
     return {
