@@ -255,7 +255,7 @@ def full_facts() -> dict[str, Any]:
                     "conversion": [0.12, 0.1, 0.14],
                 }
             ],
-            "note": "",
+            "note": {"ja": "話し合いの材料です。", "en": "This is for a conversation."},
         },
         "shifts": {
             "pooled": {"shift": -0.61, "low": -1.0, "high": -0.2, "n_audited": 263, "n_won": 24},

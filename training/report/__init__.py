@@ -69,7 +69,7 @@ def render_report(scorer: LeadScorer, facts: Mapping[str, Any] | None = None) ->
         checks_section(told, definition),
         slices_section(told),
         accounts_section(told),
-        disagreements_section(told),
+        disagreements_section(told, definition),
         reasons_section(told, definition),
         feedback_section(told, definition),
         leaks_section(told),

@@ -16,6 +16,7 @@ from training.report.html import (
     note,
     rate,
     rate_range,
+    said,
     section,
     table,
 )
@@ -301,13 +302,11 @@ def _capacity(found: Facts | None) -> str:
 
 
 def _audit(found: Facts | None) -> str:
-    if not found or found.get("log_loss") is None:
-        return note(
-            "却下されたリードの一部を無作為に対応する「監査枠」の結果がまだ足りないため、却下の正しさは確かめられていません。",
-            "Too few turned-away leads were worked at random (the audit lane), so nobody can "
-            "tell yet whether sales was right to turn leads away.",
-            "note",
-        )
+    """Return what leads that were turned away, and worked all the same at random, add to it."""
+    if not found:
+        return ""
+    if found.get("log_loss") is None:
+        return f"<p class='note'>{said(found['words'])}</p>"
     return note(
         f"監査枠(却下されたが無作為に選んで対応した{count(found['n'])}件、受注{count(found['n_won'])}件)を全体の割合に"
         f"戻して測った外れの大きさは{decimal(found['log_loss'], 4)}です。",

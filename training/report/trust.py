@@ -74,29 +74,14 @@ def leaks_section(facts: Facts) -> str:
     )
 
 
-def disagreements_section(facts: Facts) -> str:
+def disagreements_section(facts: Facts, definition: LeadDefinition) -> str:
     """Return where sales turns leads away that would do as well as others."""
     found = facts.get("disagreements")
     if not found:
         return ""
     groups: Sequence[Facts] = found.get("groups") or ()
-    parts = [
-        note(
-            "同じくらい受注しそうなリードのうち、営業が特に多く(少なく)却下しているグループです。どちらが正しいかを決めるものではなく、話し合いの出発点です。",
-            "Groups that sales turns away more (or less) than other leads with the same outlook. "
-            "It does not say who is right; it is where to begin talking.",
-        )
-    ]
-    if groups:
-        items = "".join(f"<li>{said(group['words'])}</li>" for group in groups)
-        parts.append(f"<ol>{items}</ol>")
-    else:
-        parts.append(
-            note(
-                "偶然とは言えない食い違いは見つかりませんでした。",
-                "No disagreement was found that chance would not explain.",
-            )
-        )
+    items = "".join(f"<li>{said(group['words'])}</li>" for group in groups)
+    parts = [f"<ol>{items}</ol>" if items else "", f"<p class='note'>{said(found['note'])}</p>"]
     anyway, dead = found.get("rejected_then_won") or {}, found.get("accepted_then_dead") or {}
     if anyway.get("n") is not None and dead.get("n") is not None:
         parts.append(
@@ -107,7 +92,7 @@ def disagreements_section(facts: Facts) -> str:
                 f"{count(dead['n'])} of {count(dead.get('of'))}.",
             )
         )
-    parts.append(_sources(found.get("sources") or ()))
+    parts.append(_sources(found.get("sources") or (), definition))
     return section(
         "disagreements", "営業と結果が食い違うところ", "Where sales and outcome disagree", *parts
     )
@@ -213,12 +198,13 @@ def _accepted(found: Facts | None) -> str:
     return said(f"{found['by']} ({found['on']}): {found['why']}") if found else ""
 
 
-def _sources(sources: Sequence[Facts]) -> str:
+def _sources(sources: Sequence[Facts], definition: LeadDefinition) -> str:
     if not sources:
         return ""
+    names = definition.fields[definition.channel_field].values
     rows = [
         (
-            said(found.get("names") or found["value"]),
+            said(names[found["value"]].model_dump() if found["value"] in names else found["value"]),
             count(found["n"]),
             rate_range(found["acceptance"]),
             rate_range(found["conversion"]),
