@@ -157,9 +157,9 @@ def history_baselines(
         encoded = encoder, encoder.encode_history(history)
     encoder, codes = encoded
     fine, fine_codes = _fine(history, definition, there)
-    # Only its regression is asked, so one tree is enough.
+    # Only its regression is asked: the booster beside it is kept as small as it can be.
     teacher = HazardTeacher.fit(
-        codes, encoder, labels, horizons=days, rows=there, seed=seed, trees=1
+        codes, encoder, labels, horizons=days, rows=there, seed=seed, size=0.0
     )
     is_won = ~np.isnan(labels.won_days[worked])
     overall = observed_rate(labels.entry_days[worked], labels.until_days[worked], is_won, days)
