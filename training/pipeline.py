@@ -27,6 +27,7 @@ from training.labels import label_counts
 from training.leaks import LeakScan, scan_history
 from training.recipe import Learned, Recipe, learn
 from training.reference import describe_past
+from training.remaining import with_remaining_time
 from training.rolling import first_cut_off
 from training.trained_model import TrainedModel
 
@@ -137,6 +138,7 @@ def train_on(
     tell("Looking for fields that know the future")
     leaks = scan_history(history, definition, as_of=until)
     chosen, choice = _choose(history, definition, until, recipe or Recipe(), given, tell)
+    tell = with_remaining_time(tell)
     judged = backtest(
         history, definition, as_of=until, recipe=chosen, champion=given.champion, tell=tell
     )
