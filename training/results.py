@@ -24,7 +24,9 @@ from training.splits import earlier_part
 if TYPE_CHECKING:
     from features.leads import LeadHistory
 
-__all__ = ["TASKS", "Task", "as_markdown", "real_results"]
+__all__ = ["KEPT", "TASKS", "Task", "as_markdown", "real_results"]
+
+KEPT = "<!-- What follows is kept when this page is written again. -->"
 
 _DAYS_ASKED = 30.0
 
@@ -105,8 +107,8 @@ def real_results(
             yield _as_json(task, split, row, history)
 
 
-def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the rows as the page ``docs/results.md``."""
+def as_markdown(rows: Sequence[dict[str, Any]], before: str = "") -> str:
+    """Return the rows as the page ``docs/results.md``, with what `before` kept below them."""
     head = "task|split|horizon|model|n|AUC|PR-AUC|log loss|Brier|ECE|lift@10 %|pred/obs"
     head += "|log loss of the student minus this, 95 %"
     lines = [
@@ -135,6 +137,8 @@ def as_markdown(rows: Sequence[dict[str, Any]]) -> str:
             "" if against is None else f"{against[0]:+.4f} [{against[1]:+.4f}, {against[2]:+.4f}]",
         )
         lines.append(f"| {' | '.join(map(str, cells))} |")
+    if KEPT in before:
+        lines += ["", before[before.index(KEPT) :].rstrip()]
     return "\n".join(lines) + "\n"
 
 

@@ -35,5 +35,6 @@ def results(
             sys.stdout.flush()
     if markdown:
         page = examples.parent / "results.md"
-        page.write_text(as_markdown(rows), encoding="utf-8")
+        before = page.read_text("utf-8") if page.exists() else ""
+        page.write_text(as_markdown(rows, before), encoding="utf-8")
         messages.print(f"Wrote {page}.")
