@@ -69,13 +69,24 @@ class EqualOutlook:
         """Fit the curve of an answer (1 or 0) beside the groups, shape (n_leads, n_groups)."""
         held = np.column_stack([self.curve, groups])
         point = np.zeros(held.shape[1])
-        penalty = np.full(len(point), _RIDGE)
+
+        def loss(at: Floats) -> float:
+            logits = held @ at
+            misfit = np.logaddexp(0.0, logits) - answer * logits
+            return float(misfit.sum() + 0.5 * _RIDGE * at @ at)
+
+        best = loss(point)
         for _ in range(50):
             chance = _chance(held @ point)
             weight = chance * (1.0 - chance)
-            curvature = held.T @ (held * weight[:, None]) + np.diag(penalty)
-            move = np.linalg.solve(curvature, held.T @ (answer - chance) - penalty * point)
-            point = point + np.clip(move, -2.0, 2.0)
+            curvature = held.T @ (held * weight[:, None]) + _RIDGE * np.eye(len(point))
+            move = np.linalg.solve(curvature, held.T @ (answer - chance) - _RIDGE * point)
+            size = 1.0
+            while (reached := loss(point + size * move)) > best and size > 1e-6:
+                size /= 2.0
+            if reached > best:
+                break
+            point, best = point + size * move, reached
             if np.abs(move).max() < 1e-9:
                 break
         return FittedCurve(self, held, point, answer)
