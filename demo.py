@@ -24,6 +24,7 @@ import dev
 from dev import Stopped, say
 
 HOME = dev.ROOT / ".leads" / "demo"
+REPORT = HOME / "report.html"
 LEADS, SEED = 8000, 7
 A_DAY = timedelta(days=1)
 ANEW = "`python3 dev.py demo --fresh` starts anew."
@@ -72,6 +73,8 @@ def learn() -> dict[str, Any]:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
         state["version"] = publish(world)
         dev.remember(kept, state)
+    if not REPORT.exists():
+        fetch_report(state["version"])
     return state
 
 
@@ -134,23 +137,36 @@ def tables_of(world: Path) -> list[str]:
 
 def publish(world: Path) -> str:
     """Train on the world's files and return the version that is now promoted and approved."""
-    say("Training on it, judging on its last months, registering the model")
+    say("Training on it, judging on days in the past, registering the model")
     leads = [part for table in tables_of(world) for part in ("--leads", table)]
     maps = ["--source-map", str(world / "source_map.yaml")]
     maps += ["--definition", str(world / "lead_definition.yaml")]
     trained = json.loads(call("lead-train", "train", *leads, *maps, "--json"))
     version = str(trained["version"])
+    say(f"The gate says: {trained['evaluation']['verdict']['words']['en']}")
     say(f"Promoting version {version}, approving it for the service")
     call("lead-train", "promote", version)
     call("lead-serve", "approve", version, "--why", "The demo approves its own model")
     return version
 
 
+def fetch_report(version: str) -> None:
+    """Write the model's report beside its store; it is there whole or not at all."""
+    partial = REPORT.with_name("report.partial")
+    call("lead-train", "report", version, "--out", str(partial))
+    partial.replace(REPORT)
+
+
 def environment() -> dict[str, str]:
-    """Return the children's environment; the caller's own settings stay out of the demo."""
+    """Return the children's environment; the caller's own settings stay out of the demo.
+
+    A first look needs no choice among recipes, which may take minutes: the default one learns.
+    All else is as it is by default, so the report is whole.
+    """
     inherited = dev.child_environment()
     kept = {k: v for k, v in inherited.items() if not k.startswith(("LEAD_", "MLFLOW_"))}
-    return {**kept, "LEAD_HOME": str(HOME), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    own = {"LEAD_HOME": str(HOME), "LEAD_CHOICE_SECONDS": "0", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    return {**kept, **own}
 
 
 def call(name: str, *arguments: str) -> str:
@@ -242,6 +258,7 @@ def show(answer: dict[str, Any], address: str, where: TextIO) -> None:
         f"  The whole model   {address}/model",
         f"  The API           {address}/openapi.json",
         f"  Runs and models   {dev.tool('mlflow')} ui --backend-store-uri {store}",
+        f"  The report        {REPORT}  (open it in a browser)",
         "",
     ]
     print("\n".join(lines), file=where, flush=True)

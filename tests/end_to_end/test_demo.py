@@ -98,6 +98,15 @@ def test_the_last_line_is_one_scored_lead_with_reasons_in_both_languages(first):
         assert factor["text"]["en"] in messages
 
 
+def test_it_says_what_the_gate_said_and_where_the_report_is(first, folder):
+    _, _, _, messages = first
+    report = folder / ".leads" / "demo" / "report.html"
+
+    assert "The gate says: " in messages
+    assert str(report) in messages.rstrip().splitlines()[-1]
+    assert report.read_text("utf-8").rstrip().endswith("</html>")
+
+
 def test_a_second_start_takes_seconds_and_gives_the_same_answer(first, folder):
     started = time.monotonic()
     with start(folder, "--once") as child:
@@ -157,4 +166,4 @@ def test_the_store_shows_run_metrics_and_champion(first, folder):
     status, n_params, n_metrics, files = json.loads(found.splitlines()[-1])
     assert status == "FINISHED"
     assert min(n_params, n_metrics) > 5
-    assert {"scorer", "definition.yaml", "report.html"} <= set(files)
+    assert {"scorer", "definition.yaml", "report.html", "gate.json"} <= set(files)

@@ -14,6 +14,7 @@ from training.settings import TrainSettings, describe_settings
 def lead_train(
     *arguments: object, home: Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
+    """Run a command as a person does; a training neither searches a recipe nor draws anew."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -24,7 +25,10 @@ def lead_train(
         capture_output=True,
         text=True,
         check=False,
-        env=kept | {"LEAD_HOME": str(home), "OMP_NUM_THREADS": "1"} | variables,
+        env=kept
+        | {"LEAD_HOME": str(home), "OMP_NUM_THREADS": "1"}
+        | {"LEAD_CHOICE_SECONDS": "0", "LEAD_DRAWS": "0"}
+        | variables,
     )
 
 
@@ -182,5 +186,5 @@ def test_settings_come_from_the_environment_and_are_described(monkeypatch, tmp_p
     assert settings.tracking_address == "sqlite:///there.db"
     assert settings.artifacts_folder == tmp_path / "mlartifacts"
     assert TrainSettings(home=tmp_path, tracking_uri="").tracking_address.endswith("/mlflow.db")
-    for name in ("LEAD_HOME", "LEAD_TRACKING_URI", "LEAD_SEED", "MLFLOW_RUN_ID"):
+    for name in ("LEAD_HOME", "LEAD_TRACKING_URI", "LEAD_CHOICE_SECONDS", "MLFLOW_RUN_ID"):
         assert name in describe_settings()
