@@ -525,3 +525,48 @@ def test_real_leads_and_deals_become_a_history(real_data):
     assert draft.source_map.events[0].at == "won_date"
     assert draft.definition.channel_field == "origin"
     assert set(history.fields) == {"arrived_at", "landing_page", "origin"}
+
+
+# --- an earlier export -------------------------------------------------------------------------
+
+
+def two_exports(tmp_path):
+    """Return the lead table of one company on two days: in between, sales has typed ranks."""
+    rows = [
+        {
+            "リードID": f"L{k:04d}",
+            "登録日": f"2026-0{1 + k // 60}-{1 + k % 28:02d}",
+            "流入元": ("紹介", "展示会", "SNS")[k % 3],
+            "ランク": "ABC"[k % 3],
+            "状態": "受注" if k % 5 == 0 else "失注",
+        }
+        for k in range(240)
+    ]
+    later = pd.DataFrame(rows)
+    earlier = later.head(200).copy()
+    earlier["ランク"] = [rank if k % 4 else None for k, rank in enumerate(earlier["ランク"])]
+    earlier.to_csv(tmp_path / "earlier.csv", index=False)
+    later.to_csv(tmp_path / "later.csv", index=False)
+    return tmp_path / "earlier.csv", tmp_path / "later.csv"
+
+
+def test_a_field_that_changes_after_an_earlier_export_is_known_later(tmp_path):
+    earlier, later = two_exports(tmp_path)
+
+    alone = draft_files([later], today=TODAY)
+    compared = draft_files([later], today=TODAY, earlier=earlier)
+
+    changed = [one for one in compared.findings if one.signal == "time_proof"]
+    assert [one for one in alone.findings if one.signal == "time_proof"] == []
+    assert len(changed) == 1
+    assert changed[0].severity == "leak"
+    assert changed[0].evidence["n_changed"] == 50
+    assert compared.definition.fields[changed[0].field].known == "later"
+
+
+def test_an_earlier_export_without_the_ids_cannot_be_compared(tmp_path):
+    earlier, later = two_exports(tmp_path)
+    pd.read_csv(earlier).drop(columns="リードID").to_csv(earlier, index=False)
+
+    with pytest.raises(FileUnreadable, match="cannot be compared"):
+        draft_files([later], today=TODAY, earlier=earlier)

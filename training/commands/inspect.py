@@ -28,6 +28,10 @@ def inspect(
         list[Path], typer.Argument(metavar="FILE...", help="Exports: CSV, Excel or Parquet.")
     ],
     out: Annotated[Path, typer.Option(help="Folder for the two drafts.")],
+    earlier: Annotated[
+        Path | None,
+        typer.Option(help="The lead table exported earlier: shows which fields change later."),
+    ] = None,
     language: Annotated[
         Language | None, typer.Option(help="Of questions and comments; that of the headings.")
     ] = None,
@@ -46,6 +50,7 @@ def inspect(
         draft = draft_files(
             files,
             today=date.today(),  # noqa: DTZ011 - the day of whoever asks
+            earlier=earlier,
             language=None if language is None else language.value,
             tell=tell,
         )

@@ -15,6 +15,7 @@ from features.leads import read_history
 from features.source_map import SourceMap, parse_source_map
 from features.terms import Language
 from training.drafting.agreement import draft_definition
+from training.drafting.changes import find_changes
 from training.drafting.fields import LeftOut, MappedField, draft_fields
 from training.drafting.layout import draft_layout
 from training.drafting.remarks import definition_text, source_map_text
@@ -108,6 +109,7 @@ def draft_files(
     paths: Sequence[Path],
     *,
     today: date,
+    earlier: Path | None = None,
     language: Language | None = None,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Draft:
@@ -119,6 +121,8 @@ def draft_files(
         A lead table, and if there are any, tables of decisions and of behaviour.
     today : date
         Later times are impossible.
+    earlier : Path, optional
+        The lead table as it was exported on an earlier day: what changes was not known at arrival.
     language : {"ja", "en"}, optional
         Of the comments; by default that of the headings.
     tell : callable
@@ -149,6 +153,9 @@ def draft_files(
         arrived=None if layout.arrival is None else layout.arrival.moments,
         worked=layout.worked,
     )
+    if earlier is not None:
+        zone = base.definition.zone
+        leaks += find_changes(earlier, base.fields, layout.lead_id, zone=zone, tell=tell)
     agreed = draft_definition(_moved(base.fields, leaks), layout, spoken, written)
     findings = [*leaks, *find_habits(roles.leads, agreed.fields, left_out, layout.lead_id, today)]
     findings.sort(key=lambda finding: ("leak", "suspect", "note").index(finding.severity))
