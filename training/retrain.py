@@ -40,6 +40,8 @@ __all__ = ["AlreadyRunning", "Files", "Retraining", "retrain_files"]
 Status = Literal["proposed", "refused", "nothing_new"]
 KEY_TAG = "retrain_key"
 DEFAULT_NAME = "lead-quality"
+_MOST_LETTERS = 500
+"""Of file names in a parameter of the run."""
 
 
 class AlreadyRunning(LeadQualityError):
@@ -137,7 +139,7 @@ def retrain_files(
     today : date, optional
         Day after which no event may lie.
     recipe : Recipe, optional
-        Where the search for a recipe begins; the champion's by default.
+        Where the search for a recipe begins; the usual one by default.
     tell : callable
         Told each step as it begins.
 
@@ -153,10 +155,11 @@ def retrain_files(
         tell("Asking the registry for the champion")
         champion = load_champion(settings, model_name)
         definition = _definition(files, champion)
-        begin = Recipe(seed=settings.seed)
-        chosen = recipe or (replace(champion.recipe, seed=settings.seed) if champion else begin)
+        # Always from the usual recipe: begun at the champion's, each search would only ever add to
+        # what the one before had left out.
+        chosen = recipe or Recipe(seed=settings.seed)
         exchange = None if files.folder is None else find_exchange(files.folder)
-        key = _key(files, exchange, definition, recipe or begin)
+        key = _key(files, exchange, definition, chosen, settings)
         found = None if again else find_tagged(settings, model_name, KEY_TAG, key)
         if found is not None:
             return _resumed(found, settings, tell)
@@ -165,6 +168,7 @@ def retrain_files(
         kept = settings.home / "retrain" / key[:16]
         rules = Rules(champion, settings.choice_seconds, kept, settings.draws)
         model = train_on(history, definition, recipe=chosen, rules=rules, tell=tell)
+        model = replace(model, origin=_origin(files, exchange), documents=_documents(files))
         tell("Logging the run and registering the model")
         registered = model.log(settings, name=model_name, tags={KEY_TAG: key})
         shutil.rmtree(kept, ignore_errors=True)
@@ -214,14 +218,33 @@ def _read(
     )
 
 
+def _origin(files: Files, exchange: Exchange | None) -> dict[str, str]:
+    """Return what the run says of the files that the model came from."""
+    read = files.leads if exchange is None else exchange.files
+    names = ", ".join(path.name for path in read)
+    return {"files": names[:_MOST_LETTERS], "files_sha256": digest_of_files(read)}
+
+
+def _documents(files: Files) -> dict[str, str]:
+    if files.source_map is None:
+        return {}
+    return {"source_map.yaml": files.source_map.read_text("utf-8-sig")}
+
+
 def _key(
-    files: Files, exchange: Exchange | None, definition: LeadDefinition, recipe: Recipe
+    files: Files,
+    exchange: Exchange | None,
+    definition: LeadDefinition,
+    recipe: Recipe,
+    settings: TrainSettings,
 ) -> str:
     """Return what a retraining depends on, as a digest: files, rules, recipe, program."""
     parts = {
         "definition": definition.to_yaml(),
         "recipe": recipe_document(recipe),
         "program": version("lead-quality"),
+        "search": settings.choice_seconds > 0,
+        "draws": settings.draws,
         "files": _digest(files) if exchange is None else exchange.digest(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -40,7 +40,7 @@ class TrainSettings(BaseSettings):
     seed: int = Field(
         default=0,
         ge=0,
-        description="seed of everything random in training; same files and seed, same model",
+        description="seed of all that is random; same files, seed and recipe, same model",
     )
 
     choice_seconds: float = Field(

@@ -14,6 +14,8 @@ from tests.conftest import TODAY
 from tests.training.test_cli import lead_train
 from tests.training.test_exchange import export
 from training import pipeline
+from training.exchange import find_exchange
+from training.model_store import open_store
 from training.promotion import champions, promote
 from training.recipe import Recipe
 from training.registry import load_champion, load_report
@@ -59,6 +61,16 @@ def test_the_first_start_proposes_what_the_gate_lets_through(proposed):
     assert champion.version == done.registered.version == "1"
     assert done.verdict["rule"] == "base_rate"
     assert "lead-serve approve 1" in done.in_words()
+
+
+def test_the_run_says_which_files_the_model_came_from(proposed, folder):
+    settings, done = proposed
+
+    with open_store(settings) as client:
+        parameters = client.get_run(done.registered.run_id).data.params
+
+    assert "leads-2025.csv" in parameters["files"]
+    assert parameters["files_sha256"] == find_exchange(folder).digest()
 
 
 def test_the_same_files_are_learnt_from_once(proposed, folder):
