@@ -1,8 +1,9 @@
 """`lead-train`: the entry, which turns whatever happens into an exit code and one message.
 
-Exit codes: 0 done; 1 the input or the gate says no, with a message; 2 wrong use; 130 interrupted;
-anything else is a bug. Whatever takes time to import is imported inside `main`, where Ctrl-C is
-heard.
+Exit codes: 0 done; 1 the input or the gate says no, with a message; 2 wrong use; 3 `drift` found a
+change; 10, 11 and 12 of `retrain`: nothing new, kept out by the gate, another one is running; 130
+interrupted; anything else is a bug. Whatever takes time to import is imported inside `main`, where
+Ctrl-C is heard.
 """
 
 from __future__ import annotations
