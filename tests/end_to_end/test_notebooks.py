@@ -11,7 +11,15 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 SCRIPTS = sorted(FOLDER.glob("[0-9]*.py"))
-SHORTER = {"LEADS = 8_000": "LEADS = 4_500"}
+SHORTER = {"LEADS = 8_000": "LEADS = 3_000"}
+SAID = {
+    "02_retrain": ["0 of them block", "Asking the gate", "registered as version 1", "report.html"],
+    "03_compare_and_propose": [
+        "log loss, challenger - champion:",
+        "new leads",
+        "registered as version 2",
+    ],
+}
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
@@ -46,5 +54,4 @@ def test_a_notebook_runs_from_start_to_end_on_a_short_history(script, tmp_path, 
         for out in cell.get("outputs", [])
         if out.output_type == "stream" and out.name == "stdout"
     )
-    assert "log loss, candidate - champion:" in said
-    assert "registered as version" in said
+    assert [words for words in SAID[script.stem] if words not in said] == []
