@@ -5,7 +5,7 @@ and judges pairs of challenger and champion in each. What is true of a pair is k
 log loss of both at the judging horizon under the world's own chances, over the judged leads.
 
 The pairs: the learned model against base rates by channel, against itself without behaviour, with
-behaviour turned into noise, without industry and prefecture, cut down to a dozen trees, with
+behaviour turned into noise, without industry, product and source, cut down to ten trees, with
 another seed, promising too much by half a log-odds, and against the artefact of the oldest cut-off
 left as it was, each both ways; and models made from the truth itself with errors of stated size,
 which give equal pairs that err in different places, and effects in between.
