@@ -109,8 +109,8 @@ class Opponent:
         """Return the champion as of a day.
 
         It is the artefact itself where that was learnt at or before the day; else what its recipe
-        and definition learn from what was known then; else, where these do not fit the files, the
-        artefact although it has seen the leads.
+        and definition learn from what was known then; else, where these do not fit the files or
+        there are only base rates, the artefact although it has seen the leads.
 
         Parameters
         ----------
@@ -121,7 +121,9 @@ class Opponent:
         """
         as_of = self.champion.as_of
         was_there = as_of is not None and cut_off is not None and as_of <= cut_off
-        if self.can_relearn and not was_there:
+        # A recipe does not say "base rates": learnt again it would be a whole model.
+        is_learnt = self.champion.scorer.method != "base_rate"
+        if is_learnt and self.can_relearn and not was_there:
             try:
                 learned, shift = relearn()
             except (NotEnoughEvidence, DefinitionInvalid):

@@ -31,13 +31,13 @@ from training.gate_conditions import (
     is_calibrated,
     is_even_over_segments,
     is_exact,
+    is_near,
     is_ranking,
-    is_renewal,
     is_simplest,
     is_steady_over_horizons,
     paired,
-    served_ratio,
 )
+from training.gate_renewal import is_renewal, served_ratio
 from training.gate_segments import Part, segments_of
 from training.gate_words import LEVELS, NONE, TITLES, VERDICTS, filled
 from training.judging import CHAMPION, STUDENT, TEACHER
@@ -55,7 +55,10 @@ __all__ = ["STALE_DAYS", "Condition", "Level", "Rule", "Verdict", "compare", "de
 Level = Literal["ready", "ok", "not_ready"]
 Rule = Literal["first_model", "better", "refresh", "base_rate", ""]
 Floats = NDArray[np.float64]
+Codes = NDArray[np.int32]
 
+_MOST_LEADS = 20_000
+"""The newest so many show whether reasons add up."""
 STALE_DAYS = 90
 """Age from which a champion may be renewed by a model that is only not worse."""
 
@@ -79,7 +82,7 @@ class Verdict:
     conditions : tuple of Condition
         All of them, passed or not.
     words : Names
-        The verdict in a few sentences, ja and en.
+        Why, in a few sentences, ja and en.
     failed : tuple of str
         Names of the conditions that stand in the way.
     champion_version : str
@@ -97,6 +100,11 @@ class Verdict:
     def may_be_promoted(self) -> bool:
         """Whether `lead-train promote` takes it without an override."""
         return self.level != "not_ready"
+
+    def in_words(self, language: str) -> str:
+        """Return the level and why, in one piece of text."""
+        level = LEVELS[self.level].get(language)
+        return f"{level}{'' if language == 'ja' else ' '}{self.words.get(language)}"
 
     def document(self) -> dict[str, Any]:
         """Return the content of ``gate.json``."""
@@ -119,6 +127,7 @@ def judge_gate(
     champion: Champion | None = None,
     leaks: LeakScan | None = None,
     audit: AuditLane | None = None,
+    codes: Codes | None = None,
     n_wins: int = 0,
     as_of: datetime | None = None,
     stale_days: int = STALE_DAYS,
@@ -140,6 +149,8 @@ def judge_gate(
         What the scan of the fields found.
     audit : AuditLane or None
         Both models on the audit lane.
+    codes : ndarray of int32, shape (n_leads, n_inputs), optional
+        Past leads as the model sees them: on these its reasons must add up.
     n_wins : int
         Wins that the model could learn from.
     as_of : datetime, optional
@@ -151,7 +162,7 @@ def judge_gate(
         from the newest cut-off where it was there already.
     """
     served = champion.version if champion is not None else ""
-    checks = (_exactness(scorer, judgement), _arrival(scorer, leaks))
+    checks = (_exactness(scorer, codes), _arrival(scorer, leaks))
     if scorer.method == "base_rate":
         return _of_base_rates(champion, n_wins, checks)
     if judgement is None:
@@ -159,7 +170,7 @@ def judge_gate(
     found = compare(judgement, champion)
     age = None
     if champion is not None and champion.as_of is not None and as_of is not None:
-        age = (as_of - champion.as_of) / timedelta(days=1)
+        age = max(0.0, (as_of - champion.as_of) / timedelta(days=1))
     if champion_ratio is None and judgement.standings[-1] == "as_served":
         champion_ratio = served_ratio(found)
     return decide(
@@ -208,6 +219,7 @@ def decide(
         is_steady_over_horizons(found),
         is_ranking(found),
         is_calibrated(found),
+        is_near(found),
         is_even_over_segments(segments_of(found, parts)),
         is_simplest(found, baselines),
         is_audited(audit),
@@ -224,7 +236,7 @@ def compare(judgement: RollingJudgement, champion: Champion | None) -> Compariso
     worked = _moved(promised[TEACHER], shifts) if TEACHER in promised else student
     worked = np.where(np.isnan(worked), student, worked)
     learnt = champion is not None and champion.scorer.method != "base_rate"
-    theirs = promised[_FIRST if champion is None else CHAMPION]
+    theirs = promised[CHAMPION if learnt else _FIRST]
     return Comparison(
         horizons=judgement.horizons,
         column=judging_column(outcome, weight, judgement.main),
@@ -235,6 +247,7 @@ def compare(judgement: RollingJudgement, champion: Champion | None) -> Compariso
         worked=worked,
         mine=student if learnt else worked,
         theirs=theirs,
+        n_taught=judgement.newest.learned.labels.n_wins,
     )
 
 
@@ -266,18 +279,16 @@ def _evidence(found: Comparison) -> Condition:
     )
 
 
-def _exactness(scorer: LeadScorer, judgement: RollingJudgement | None) -> Condition:
+def _exactness(scorer: LeadScorer, codes: Codes | None) -> Condition:
     """Add up the reasons of the published tables over leads, and look for falling chances.
 
-    The leads are those of the newest cut-off where the tables have the same inputs, else two
-    invented ones: everything missing, and the last code of everything.
+    Without leads it is asked of two invented ones: everything missing, and the last code of
+    everything.
     """
-    sizes = np.array(scorer.encoder.sizes, dtype=np.int32)
-    codes = np.stack([np.zeros_like(sizes), sizes - 1])
-    if judgement is not None:
-        learned = judgement.newest.learned
-        if learned.scorer.encoder.sizes == scorer.encoder.sizes:
-            codes = learned.codes[judgement.newest.lead]
+    if codes is None or not len(codes):
+        sizes = np.array(scorer.encoder.sizes, dtype=np.int32)
+        codes = np.stack([np.zeros_like(sizes), sizes - 1])
+    codes = codes[-_MOST_LEADS:]
     tables = scorer.tables
     logits = tables.logits(codes)
     errors = [
@@ -316,9 +327,9 @@ def _of_base_rates(
         return _drawn(checks, "base_rate", served)
     parts = {"wins": n_wins, "missing": max(0, MIN_WINS - n_wins), "champion": served}
     if champion is not None and champion.scorer.method != "base_rate":
-        words = _joined(LEVELS["not_ready"], filled(VERDICTS["base_rate_refused"], **parts))
+        words = filled(VERDICTS["base_rate_refused"], **parts)
         return Verdict("not_ready", "", checks, words, ("base_rate",), served)
-    words = _joined(LEVELS["ok"], filled(VERDICTS["base_rate"], **parts))
+    words = filled(VERDICTS["base_rate"], **parts)
     return Verdict("ok", "base_rate", checks, words, (), served)
 
 
@@ -330,12 +341,12 @@ def _drawn(conditions: tuple[Condition, ...], rule: Rule, served: str) -> Verdic
     if not rule:
         failed += [one for one in conditions if one.name == "better"]
     if failed:
-        words = _joined(LEVELS["not_ready"], filled(VERDICTS["failed"], failed=_titles(failed)))
+        words = filled(VERDICTS["failed"], failed=_titles(failed))
         names = tuple(one.name for one in failed)
         return Verdict("not_ready", "", conditions, words, names, served)
     weak = [one for one in others if one.passed is None]
     level: Level = "ok" if weak or rule == "refresh" else "ready"
-    words = _joined(LEVELS[level], filled(VERDICTS[rule], champion=served))
+    words = filled(VERDICTS[rule], champion=served)
     if weak:
         words = _joined(words, filled(VERDICTS["weak"], weak=_titles(weak)))
     return Verdict(level, rule, conditions, words, (), served)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from features.terms import Names
 from training.leaks.findings import Sentences
 
-__all__ = ["LEVELS", "NONE", "RENEWAL", "TITLES", "VERDICTS", "WORDS", "filled"]
+__all__ = [
+    "LEVELS",
+    "LIMITS",
+    "NONE",
+    "RENEWAL",
+    "SIMPLER",
+    "TITLES",
+    "VERDICTS",
+    "WORDS",
+    "filled",
+]
 
 
 def _two(ja: str, en: str) -> Sentences:
@@ -26,11 +36,12 @@ def filled(said: Names, **parts: object) -> Names:
 
 TITLES = {
     "evidence": _two("試した量は十分か", "Enough evidence"),
-    "better": _two("採用中のモデルより良いか", "Better than the model in use"),
+    "better": _two("比べた相手より良いか", "Better than what it would replace"),
     "refresh": _two("古くなったモデルの入れ替えか", "Renewal of an old model"),
     "horizons": _two("どの期間でも悪くならないか", "No horizon got worse"),
     "ranking": _two("並べる力は落ちていないか", "Ranks leads as well"),
-    "calibration": _two("約束した数だけ受注したか", "As many wins as promised"),
+    "calibration": _two("予測した数だけ受注したか", "As many wins as promised"),
+    "served": _two("全リード向けの予測の水準", "Level of what is served"),
     "segments": _two("特定の層で外れていないか", "Fair to each segment"),
     "simple": _two("単純な方法より良いか", "Better than simple answers"),
     "audit": _two("営業が断ったリードでも悪くないか", "Holds for leads that sales refused"),
@@ -46,10 +57,10 @@ WORDS: dict[str, dict[str, Sentences]] = {
             "It was tried on {cut_offs} past dates, and {wins} wins{within} tell how it did.",
         ),
         "failed": _two(
-            "試せたのは過去の{cut_offs}時点、{within}受注{wins}件だけです。必要なのは3時点と100件。"
+            "試せたのは過去の{cut_offs}時点、{within}受注{wins}件です。3時点以上、受注100件以上が必要です。"
             "受注の記録が増えてから学び直してください。",
-            "Only {cut_offs} past date(s) and {wins} wins{within} could be tried; 3 dates and "
-            "100 wins are needed. Train again when more wins have been recorded.",
+            "It could be tried on {cut_offs} past date(s) with {wins} wins{within}; at least 3 "
+            "dates and 100 wins are needed. Train again when more wins have been recorded.",
         ),
         "unknown": _two(
             "試せるだけの履歴がありません。もっと長い期間のリードを渡してください。",
@@ -73,11 +84,11 @@ WORDS: dict[str, dict[str, Sentences]] = {
     },
     "refresh": {
         "passed": _two(
-            "採用中のモデル{why}。新しいモデルは悪くなっていないので、入れ替えてよい状態です。",
+            "現在のモデル{why}。新しいモデルは悪くなっていないので、入れ替えてよい状態です。",
             "The model in use {why}, and the new one is not worse: it may take its place.",
         ),
         "failed": _two(
-            "「悪くない」だけでは入れ替えません。採用中のモデル{why}。",
+            "「悪くない」だけでは入れ替えません。現在のモデル{why}。",
             "Being no worse is not enough to take its place: the model in use {why}.",
         ),
         "unknown": _two("入れ替える相手がまだありません。", "There is no model in use to renew."),
@@ -101,13 +112,14 @@ WORDS: dict[str, dict[str, Sentences]] = {
     },
     "ranking": {
         "passed": _two(
-            "受注したリードを上に並べる力(AUC)は、{figure}の変化で、落ちていません。",
-            "It puts the leads that won near the top as well as before (AUC {figure}).",
+            "受注したリードを上に並べる力(AUC)の差は{figure}で、許される範囲です。",
+            "It puts the leads that won near the top about as well as what it would replace, or "
+            "better (AUC {figure}).",
         ),
         "failed": _two(
             "受注したリードを上に並べる力(AUC)が落ちました({figure})。減らした項目を確かめてください。",
-            "It puts winning leads less near the top than before (AUC {figure}). See which fields "
-            "were dropped.",
+            "It puts winning leads less near the top than what it would replace (AUC {figure}). "
+            "See which fields were dropped.",
         ),
         "unknown": _two(
             "並べる力は比べられません。", "How well it ranks leads cannot be compared."
@@ -115,34 +127,48 @@ WORDS: dict[str, dict[str, Sentences]] = {
     },
     "calibration": {
         "passed": _two(
-            "最後に試した時点では、実際の受注1件に対し{ratio}件を約束しました(受注数の偶然による幅は"
-            "{low}〜{high})。合っていると言えます。",
-            "On the last date tried it promised {ratio} wins for each one that came ({low} to "
+            "最後に試した時点では、実際の受注1件に対し{ratio}件と予測しました(偶然による幅は{low}〜{high})。"
+            "合っていると言えます。",
+            "On the last date tried it forecast {ratio} wins for each one that came ({low} to "
             "{high} as luck goes with so many wins): near enough.",
         ),
         "failed": _two(
-            "最後に試した時点では、実際の受注1件に対し{ratio}件を約束していました"
-            "(受注数の偶然による幅は{low}〜{high})。"
+            "最後に試した時点では、実際の受注1件に対し{ratio}件と予測していました"
+            "(偶然による幅は{low}〜{high})。"
             "市場か営業の進め方が変わった可能性があります。最新の結果を加えて学び直してください。",
-            "On the last date tried it promised {ratio} wins for each one that came ({low} to "
+            "On the last date tried it forecast {ratio} wins for each one that came ({low} to "
             "{high} as luck goes). The market or the way of selling may have changed: add the "
             "newest outcomes and train again.",
         ),
         "unknown": _two(
-            "最後に試した時点には受注がなく、約束した数とは比べられません。",
-            "There are no wins after the last date tried, so promises cannot be compared.",
+            "最後に試した時点には受注がなく、予測した数とは比べられません。",
+            "There are no wins after the last date tried, so forecasts cannot be compared.",
         ),
+    },
+    "served": {
+        "passed": _two(
+            "全リード向けの予測は、営業が対応した場合の見込みの{figure}倍で、却下理由で説明できる範囲です。",
+            "What is served for all leads is {figure} times the chance of worked leads: as near "
+            "as what refusals mean explains.",
+        ),
+        "failed": _two(
+            "全リード向けの予測は、営業が対応した場合の見込みの{figure}倍です。却下理由では説明できません。"
+            "定義ファイルの却下理由の扱いを確かめてください。",
+            "What is served for all leads is {figure} times the chance of worked leads, which "
+            "refusals do not explain. Look at what the reasons are taken to mean.",
+        ),
+        "unknown": _two("確かめられるリードがありません。", "There are no leads to check it on."),
     },
     "segments": {
         "passed": _two(
-            "受注30件以上のどの層でも、約束が実際から大きく外れていません。",
-            "In no segment of 30 wins or more are promises far from what came.",
+            "受注30件以上のどの層でも、予測が実際から大きく外れていません。",
+            "In no segment of 30 wins or more are forecasts far from what came.",
         ),
         "failed": _two(
-            "次の層で約束が実際から大きく外れ、採用中のモデルは外れていません:{where}。"
+            "次の層で予測が実際から大きく外れ、比べた相手は外れていません:{where}。"
             "その層の記録を確かめてください。",
-            "In these segments promises are far off where the model in use is not: {where}. Check "
-            "how they are recorded.",
+            "In these segments forecasts are far off where what it would replace is not: {where}. "
+            "Check how they are recorded.",
         ),
         "unknown": _two(
             "受注30件以上の層がなく、層ごとには確かめられません。",
@@ -155,10 +181,10 @@ WORDS: dict[str, dict[str, Sentences]] = {
             "It beats a plain base rate and is no worse than a simple linear model.",
         ),
         "failed": _two(
-            "もっと単純な方法のほうが良い結果でした({figure}、0より上は負け)。"
+            "単純な方法を上回れませんでした({figure}、0より上は負け)。"
             "項目の質か、リードの数を見直してください。",
-            "A simpler answer did better ({figure}; above 0 it lost). Look at the quality of the "
-            "fields, or wait for more leads.",
+            "It does not beat the base rate, or is clearly behind the linear model ({figure}; "
+            "above 0 it lost). Look at the quality of the fields, or wait for more leads.",
         ),
         "unknown": _two(
             "単純な方法とは比べられません。", "It could not be compared with simpler answers."
@@ -170,7 +196,7 @@ WORDS: dict[str, dict[str, Sentences]] = {
             "Leads that were worked although refused ({n_won} wins) do not speak against it.",
         ),
         "failed": _two(
-            "営業が断っても試しに対応したリード(受注{n_won}件)で、採用中のモデルより明らかに悪い結果です。"
+            "営業が断っても試しに対応したリード(受注{n_won}件)で、比べた相手より明らかに悪い結果です。"
             "断る理由の扱いを見直してください。",
             "On leads that were worked although refused ({n_won} wins) it is clearly worse. Review "
             "what the reasons for refusing are taken to mean.",
@@ -218,17 +244,34 @@ NONE = _two("なし", "none")
 RENEWAL = {
     "stale": _two("は学習から{days}日たっています", "is {days} days old"),
     "off": _two(
-        "は受注1件に対し{ratio}件を約束しています",
-        "promises {ratio} wins for each one that comes",
+        "は受注1件に対し{ratio}件と予測しています",
+        "forecasts {ratio} wins for each one that comes",
     ),
-    "fresh": _two("はまだ新しく、約束も合っています", "is recent and keeps its promises"),
+    "fresh": _two("はまだ新しく、予測も合っています", "is recent and its forecasts hold"),
     "worse": _two("のほうが良いかもしれません", "may be the better one"),
 }
 
+LIMITS = {
+    "refresh": _two(
+        "{worse}以下、かつ{days}日以上前または{off}を超えるずれ",
+        "≤ {worse}; ≥ {days} days, or off by more than {off}",
+    ),
+    "simple": _two(
+        "全体の受注率より小さく、線形モデルより明らかに悪くない",
+        "below the base rate, not clearly behind the linear model",
+    ),
+}
+"""What is asked for, where it takes words."""
+
+SIMPLER = {
+    "base_rate": _two("全体の受注率 {gain}", "base rate {gain}"),
+    "linear": _two("線形モデル {gain}", "linear model {gain}"),
+}
+
 LEVELS = {
-    "ready": _two("公開してよい。", "Ready."),
-    "ok": _two("おおむね良い。", "OK."),
-    "not_ready": _two("まだ公開できません。", "Not ready."),
+    "ready": _two("使えます。", "Ready."),
+    "ok": _two("条件つきで使えます。", "OK to use."),
+    "not_ready": _two("まだ使えません。", "Not ready."),
 }
 
 VERDICTS = {
@@ -237,24 +280,24 @@ VERDICTS = {
         "It is clearly better than win rates by channel.",
     ),
     "better": _two(
-        "採用中のモデル(版{champion})より、確かに良い結果でした。",
+        "現在のモデル(版{champion})より、確かに良い結果でした。",
         "It is clearly better than the model in use (version {champion}).",
     ),
     "refresh": _two(
-        "採用中のモデル(版{champion})より良いとは言い切れませんが、悪くはなく、"
+        "現在のモデル(版{champion})より良いとは言い切れませんが、悪くはなく、"
         "そのモデルは入れ替えの時期です。",
         "It is not shown to be better than the model in use (version {champion}), but not worse "
         "either, and that model is due for renewal.",
     ),
     "weak": _two("次のことは確かめられませんでした:{weak}。", "What could not be checked: {weak}."),
     "base_rate": _two(
-        "ただし、まだ何も学習していません。受注の記録が{wins}件で、学習には50件必要です"
+        "まだ何も学習していません。受注の記録が{wins}件で、学習には50件必要です"
         "(あと{missing}件)。それまでは流入元ごとの受注率を示します。",
-        "But nothing is learnt yet: {wins} wins are recorded and 50 are needed ({missing} more). "
+        "Nothing is learnt yet: {wins} wins are recorded and 50 are needed ({missing} more). "
         "Until then win rates by channel are shown.",
     ),
     "base_rate_refused": _two(
-        "受注の記録が{wins}件しかなく、何も学習していない版です。学習済みの採用中のモデル"
+        "受注の記録が{wins}件しかなく、何も学習していない版です。学習済みの現在のモデル"
         "(版{champion})は、そのまま使います。受注の記録を加えて学び直してください。",
         "With {wins} wins nothing was learnt, and the model in use (version {champion}) has "
         "learnt: it stays. Add the missing outcomes and train again.",

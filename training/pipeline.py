@@ -148,7 +148,9 @@ def train_on(
     scorer = _described(learned, judged if chosen.calibrates else None)
     facts = _facts(history, scorer, learned, judged, leaks, choice, given, tell)
     tell("Asking the gate")
-    verdict = _verdict(history, scorer, learned, judged, leaks, until, given)
+    today = until or datetime.now(UTC)  # a snapshot is as old as its training
+    facts["as_of"] = today.isoformat()
+    verdict = _verdict(history, scorer, learned, judged, leaks, today, given)
     told = LeadScorer(
         scorer.encoder,
         scorer.raw_tables,
@@ -249,7 +251,7 @@ def _facts(
         "choice": None if choice is None else choice.document(),
     }
     champion = rules.champion
-    if champion is not None and champion.as_of is not None:
+    if champion is not None and champion.as_of is not None and history.mode == "history":
         facts["feedback"] = compare_with_champion(
             champion.scorer,
             scorer,
@@ -281,7 +283,7 @@ def _verdict(
     learned: Learned,
     judged: Backtest,
     leaks: LeakScan,
-    until: datetime | None,
+    today: datetime,
     rules: Rules,
 ) -> Verdict:
     judgement = judged.judgement
@@ -292,8 +294,9 @@ def _verdict(
         champion=rules.champion,
         leaks=leaks,
         audit=judged.audit,
+        codes=learned.codes[learned.rows],
         n_wins=learned.labels.n_wins,
-        as_of=until,
+        as_of=today,
     )
 
 

@@ -125,6 +125,7 @@ class Stand:
     weight: Floats
     served: dict[str, Floats]
     worked: dict[str, Floats]
+    n_taught: int
 
 
 def trials(seed: int, *, leads: int = LEADS) -> Iterator[Trial]:
@@ -152,6 +153,7 @@ def trials(seed: int, *, leads: int = LEADS) -> Iterator[Trial]:
             worked=worked[challenger],
             mine=served[challenger] if champion else worked[challenger],
             theirs=served[champion or "base_rate_by_channel"],
+            n_taught=stands[-1].n_taught,
         )  # fmt: skip
         yield _trial(seed, challenger, champion, found, served, chances)
 
@@ -282,6 +284,7 @@ def _stands(
             lead, outcome, weight,
             {name: all_leads[lead] for name, all_leads in served.items()},
             {name: all_leads[lead] for name, all_leads in worked.items()},
+            labels.n_wins,
         )  # fmt: skip
 
 

@@ -9,12 +9,14 @@ import pytest
 
 from features.definition import load_definition
 from features.scorer import Calibration, LeadScorer
+from features.tables import AdditiveTables
 from features.terms import AcceptedFinding
 from tests.builders import small_encoder, small_scorer
 from training.audit_lane import AuditLane
 from training.champion import Champion
 from training.gate import decide, judge_gate, judging_column
-from training.gate_conditions import Comparison, Condition, is_exact, paired, served_ratio
+from training.gate_conditions import Comparison, Condition, is_exact, paired
+from training.gate_renewal import served_ratio
 from training.gate_scores import curve_differences, resampled_means
 from training.gate_segments import Part
 from training.gate_words import TITLES, WORDS
@@ -27,6 +29,10 @@ HORIZONS = (90, 180)
 
 def expit(x):
     return 1.0 / (1.0 + np.exp(-x))
+
+
+def logit(p):
+    return np.log(p / (1.0 - p))
 
 
 def leads(n=4000, error=0.0, their_error=1.0, seed=0, level=0.0, n_origins=4, swapped=False):
@@ -109,7 +115,7 @@ def test_no_condition_hides_another():
 
     assert verdict.level == "not_ready"
     assert {"evidence", "better"} <= set(verdict.failed)
-    assert len(verdict.conditions) == 9
+    assert len(verdict.conditions) == 10
     assert all(one.words.ja and one.words.en for one in verdict.conditions)
 
 
@@ -244,7 +250,8 @@ def test_a_model_that_a_linear_one_beats_is_kept_out():
     simple = named(decide(found, baselines(found) | {"linear": linear}), "simple")
 
     assert simple.passed is False
-    assert "linear +" in simple.figure
+    assert "linear model +" in simple.figure.en
+    assert "線形モデル +" in simple.figure.ja
 
 
 @pytest.mark.parametrize(
@@ -293,7 +300,7 @@ def test_below_fifty_wins_base_rates_may_be_published_and_say_that_nothing_is_le
     verdict = judge_gate(None, base_rate_scorer(), n_wins=31)
 
     assert (verdict.level, verdict.rule) == ("ok", "base_rate")
-    assert "nothing is learnt yet" in verdict.words.en
+    assert "Nothing is learnt yet" in verdict.words.en
     assert "19 more" in verdict.words.en
     assert "あと19件" in verdict.words.ja
 
@@ -405,3 +412,60 @@ def test_a_judgement_of_files_gives_a_verdict_with_all_conditions(trained):
     assert named(verdict, "exact").passed is True
     assert named(verdict, "arrival").passed is True
     assert verdict.rule in ("first_model", "")
+
+
+# --- what an independent review found ------------------------------------------------------------
+
+
+def test_a_linear_truth_does_not_keep_a_model_out_that_is_as_good_as_the_linear_one():
+    found = leads(error=0.02)
+    rng = np.random.default_rng(3)
+    linear = expit(logit(found.worked) + rng.normal(0, 0.02, (len(found.worked), 1)))
+
+    simple = named(decide(found, baselines(found) | {"linear": linear}), "simple")
+
+    assert simple.passed is True
+
+
+@pytest.mark.parametrize(
+    ("moved", "passed"), [(0.0, True), (-0.7, True), (-4.0, False), (1.5, False)]
+)
+def test_what_is_served_must_lie_near_the_chances_of_worked_leads(moved, passed):
+    found = leads()
+    served = replace(found, student=expit(logit(found.student) + moved))
+
+    assert named(decide(served, baselines(served)), "served").passed is passed
+
+
+def test_the_luck_of_the_wins_that_were_learnt_from_counts_for_the_level():
+    found = leads(level=0.35)
+
+    strict = named(decide(found, baselines(found)), "calibration")
+    lenient = named(decide(replace(found, n_taught=30), baselines(found)), "calibration")
+
+    assert strict.passed is False
+    assert lenient.passed is True
+
+
+def test_falling_chances_are_found_on_the_leads_that_are_given():
+    scorer = small_scorer()
+    tables = scorer.raw_tables
+    falling = AdditiveTables(
+        tables.horizons, tuple(reversed(tables.base)), tables.mains, tables.pairs
+    )
+    wrong = LeadScorer(
+        scorer.encoder, falling, scorer.acceptance, scorer.calibration, scorer.reference
+    )
+    rng = np.random.default_rng(0)
+    codes = np.column_stack([rng.integers(0, size, 500) for size in scorer.encoder.sizes])
+
+    verdict = judge_gate(None, wrong, codes=codes.astype(np.int32), n_wins=80)
+
+    assert named(verdict, "exact").passed is False
+
+
+def test_the_verdict_is_told_with_its_level_in_both_languages():
+    verdict = decide(leads(), baselines(leads()), champion_version="3")
+
+    assert verdict.in_words("en").startswith(("Ready. ", "OK to use. "))
+    assert verdict.in_words("ja").startswith(("使えます。", "条件つきで使えます。"))
