@@ -184,6 +184,8 @@ class AcceptedFinding(Frozen):
         Field, behaviour or column that the finding is about.
     signal : str
         Kind of finding, as the scan names it, e.g. ``missingness``.
+    severity : {"suspect", "leak"}
+        The worst that is accepted: a finding that is worse blocks again.
     by, why : str
         Who accepts it, and the reason; both are kept with every model trained under it.
     on : date
@@ -192,6 +194,7 @@ class AcceptedFinding(Frozen):
 
     field: str = Field(min_length=1, max_length=120)
     signal: Identifier
+    severity: Literal["suspect", "leak"] = "suspect"
     by: str = Field(min_length=1, max_length=120)
     why: str = Field(min_length=10, max_length=1000)
     on: date

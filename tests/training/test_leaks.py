@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 from functools import cache
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ import pytest
 from features.definition import AcceptedFinding, LeadDefinition, load_definition
 from features.leads import LeadHistory
 from tests.bench.leak_table import PURE, with_columns
+from training.labels import label_history
 from training.leaks import (
     LeakFinding,
     LeakScan,
@@ -141,6 +143,7 @@ def test_a_field_that_is_not_declared_later_blocks_until_each_signal_is_accepted
             AcceptedFinding(
                 field="sales_stage",
                 signal=signal,
+                severity="leak",
                 by="営業部長",
                 why="受付時に顧客が選ぶ項目であるため",
                 on=date(2026, 11, 22),
@@ -156,7 +159,12 @@ def test_a_field_that_is_not_declared_later_blocks_until_each_signal_is_accepted
     assert document["n_blocking"] == 0
     recorded = [one["accepted"] for one in document["findings"] if one["field"] == "sales_stage"]
     assert recorded == len(signals) * [
-        {"by": "営業部長", "why": "受付時に顧客が選ぶ項目であるため", "on": "2026-11-22"}
+        {
+            "by": "営業部長",
+            "why": "受付時に顧客が選ぶ項目であるため",
+            "on": "2026-11-22",
+            "severity": "leak",
+        }
     ]
 
 
@@ -389,3 +397,80 @@ def test_an_acceptance_without_its_finding_changes_nothing() -> None:
         field="y", signal="purity", by="誰か", why="別の項目についての承認です", on=date(2026, 1, 1)
     )
     assert accept(found, [entry]) == found
+
+
+# --- stronger than was accepted --------------------------------------------------------------
+
+
+def answer(field: str, signal: str, **more: object) -> AcceptedFinding:
+    entry = {"by": "Sato", "why": "Asked on the first form.", "on": date(2026, 11, 22)}
+    return AcceptedFinding.model_validate({"field": field, "signal": signal} | entry | more)
+
+
+def leak_in_one_field() -> tuple[LeakFinding, ...]:
+    found = scan_columns({"x": number(outcomes())}, outcomes())
+    return tuple(finding for finding in found if finding.signal == "single_field")
+
+
+def test_an_acceptance_does_not_cover_more_than_was_accepted() -> None:
+    (found,) = accept(leak_in_one_field(), [answer("x", "single_field")])
+    assert found.severity == "leak"
+    assert found.blocks
+    assert "as a suspect by Sato on 2026-11-22; the evidence is stronger now" in found.remedy.en
+    assert "2026-11-22にSatoが「疑い」(suspect)として承認" in found.remedy.ja
+
+
+def test_a_leak_that_was_accepted_as_a_leak_blocks_no_more() -> None:
+    entries = [answer("x", "single_field", severity="leak"), answer("x", "single_field")]
+    for order in (entries, entries[::-1]):
+        (found,) = accept(leak_in_one_field(), order)
+        assert not found.blocks
+        assert found.document()["accepted"]["severity"] == "leak"
+        assert "stronger now" not in found.remedy.en
+
+
+def test_a_leak_that_was_accepted_covers_what_is_only_suspect_now() -> None:
+    mails = [f"someone{row}@example.jp" for row in range(N)]
+    found = scan_columns({"mail": category(mails)}, outcomes())
+    answered = accept(found, [answer("mail", "personal", severity="leak")])
+    assert [f.severity for f in answered if f.signal == "personal"] == ["suspect"]
+    assert not any(f.blocks for f in answered)
+
+
+# --- the channel -----------------------------------------------------------------------------
+
+
+def of_channel(if_won: float, if_not: float, *, asks: bool = True) -> LeakScan:
+    """The scan of a company where a new channel holds these shares of won and of other leads."""
+    world = plain_world(8000, 3.0)
+    history, definition = world.training_part(), load_definition()
+    won = ~np.isnan(label_history(history, definition, world.cut_off).won_days)
+    random = np.random.default_rng(14)
+    new = random.random(len(won)) < np.where(won, if_won, if_not)
+    fields = history.fields.copy()
+    fields["source"] = np.where(new, "by friends", fields["source"])
+    if not asks:
+        fields["employees"] = np.where(new, None, fields["employees"])
+    return scan_history(replace(history, fields=fields), definition, as_of=world.cut_off)
+
+
+def test_a_channel_with_far_more_wins_than_others_is_only_a_note() -> None:
+    scan = of_channel(0.40, 0.03)
+    found = by_signal(scan.findings, "source")["purity"]
+    assert 0.3 < float(found.evidence["rate"]) < 0.8
+    assert found.severity == "note"
+    assert "only a note because the channel is set when the lead arrives" in found.what.en
+    assert "参考情報" in found.what.ja
+    assert scan.blocking == ()
+
+
+@pytest.mark.parametrize(("if_won", "severity"), [(0.15, "suspect"), (0.6, "leak")])
+def test_a_channel_of_which_nearly_all_won_still_blocks(if_won: float, severity: str) -> None:
+    found = by_signal(of_channel(if_won, 0.0005).blocking, "source")["purity"]
+    assert found.severity == severity
+    assert float(found.evidence["rate"]) >= 0.9
+
+
+def test_a_question_that_a_channel_does_not_ask_is_left_alone() -> None:
+    scan = of_channel(0.40, 0.03, asks=False)
+    assert by_signal(scan.blocking, "employees") == {}

@@ -122,6 +122,28 @@ def test_location_and_product_filled_in_while_qualifying_are_suspect(
     assert {"product", "location"} <= {finding.field for finding in scan.blocking}
 
 
+@pytest.mark.parametrize("field", ["occupation", "matters_most", "origin"])
+def test_what_was_asked_while_calling_is_suspect_beside_the_channel(
+    real_data: Path, field: str
+) -> None:
+    file = real_data / "xeducation" / "Leads.csv"
+    scan = scan_example("xeducation", "form", [file], None)
+    assert field in {finding.field for finding in scan.blocking}
+
+
+def test_a_strong_channel_is_a_note_and_a_pure_one_is_suspect(real_data: Path) -> None:
+    sold = scan_example("ficzon", "policy", [real_data / "ficzon" / "sales_leads_masked.csv"], None)
+    courses = scan_example("xeducation", "form", [real_data / "xeducation" / "Leads.csv"], None)
+    purity = [
+        finding
+        for scan in (sold, courses)
+        for finding in scan.findings
+        if (finding.field, finding.signal) == ("source", "purity")
+    ]
+    assert [f.severity for f in purity] == ["note", "suspect"]
+    assert float(purity[0].evidence["rate"]) < 0.9 < float(purity[1].evidence["rate"])
+
+
 def test_landing_pages_with_strong_effects_are_left_alone(real_data: Path) -> None:
     files = sorted((real_data / "olist_funnel").glob("*.csv"))
     scan = scan_example("olist", "won", files, datetime(2018, 11, 14, tzinfo=UTC))

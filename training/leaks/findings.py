@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field
 
 from features.terms import AcceptedFinding, Names
 
-__all__ = ["SEVERITIES", "LeakFinding", "LeakScan", "Sentences", "Severity", "accept"]
+__all__ = ["SEVERITIES", "LeakFinding", "LeakScan", "Sentences", "Severity"]
 
 Severity = Literal["leak", "suspect", "note"]
 SEVERITIES: tuple[Severity, ...] = ("leak", "suspect", "note")
@@ -75,7 +75,12 @@ class LeakFinding:
             },
             "accepted": None
             if accepted is None
-            else {"by": accepted.by, "why": accepted.why, "on": accepted.on.isoformat()},
+            else {
+                "by": accepted.by,
+                "why": accepted.why,
+                "on": accepted.on.isoformat(),
+                "severity": accepted.severity,
+            },
         }
 
 
@@ -106,14 +111,3 @@ class LeakScan:
             "findings": [finding.document() for finding in self.findings],
             "n_blocking": len(self.blocking),
         }
-
-
-def accept(
-    findings: Iterable[LeakFinding], accepted: Iterable[AcceptedFinding]
-) -> tuple[LeakFinding, ...]:
-    """Return the findings, each with the entry that answers for it by field and signal."""
-    answers = {(entry.field, entry.signal): entry for entry in accepted}
-    return tuple(
-        replace(finding, accepted=answers.get((finding.field, finding.signal)))
-        for finding in findings
-    )

@@ -18,7 +18,7 @@ from training.leaks.content_signals import looks_personal
 from training.leaks.findings import LeakFinding, Severity
 from training.leaks.purity import CHANCE, Tally, auc_of, joint_chance, know, tally
 
-__all__ = ["Contrast", "Knowing", "find_outcome_signals", "look", "relation"]
+__all__ = ["PURE", "Contrast", "Knowing", "find_outcome_signals", "look", "relation"]
 
 STRONGEST_HONEST = 2.5
 """Odds ratio that honest values reach, careful end; beyond it, or below its inverse, a value is
@@ -26,6 +26,9 @@ called. Chosen on worlds with seeds from 100 on and read against real tables."""
 
 STRONGEST_HONEST_BLANK = 2.0
 """The same for being filled in or not."""
+
+PURE = 0.9
+"""Share of wins from which on a value counts as pure."""
 
 _ORDERED = 1.8
 """How much more the ends of an honest number may tell than a single value."""
@@ -37,7 +40,6 @@ _NEVER = 0.1
 """Wins for each expected one, below which a value counts as never winning."""
 
 _HARDLY_EVER = 0.02
-_PURE = 0.9
 _LONGEST_SHOWN = 40
 _TELLS_MANY = 0.3
 """Share of the winners (or of the others) that sit in pure values; beyond it the column leaks."""
@@ -80,34 +82,44 @@ class Knowing:
     unusual: set[str] = field(default_factory=set)
     clean: Floats | None = None
     clean_auc: float = 0.5
+    with_channel: Floats | None = None
 
     def auc(self, name: str) -> float:
         """Return how well a column alone sorts the leads (0.5 chance, 1 perfect)."""
         return auc_of(self.alone[name], self.contrast.told)
 
 
-def look(columns: Mapping[str, ScanColumn], contrast: Contrast) -> Knowing:
-    """Take the first look: what each column knows, which are unusual, what the clean ones know."""
+def look(columns: Mapping[str, ScanColumn], contrast: Contrast, *, channel: str = "") -> Knowing:
+    """Take the first look: what each column knows, which are unusual, what the clean ones know.
+
+    Why other columns are blank is explained by the channel too, even where channels differ much
+    (unless it alone tells nearly all): not every form asks every question.
+    """
     knowing = Knowing(contrast)
     for name, column in columns.items():
         knowing.alone[name] = know(column.codes, contrast.told)
-        if knowing.auc(name) >= _AUC_SUSPECT or any(_unusual(column, contrast, None)):
+        if knowing.auc(name) >= _AUC_SUSPECT or any(_unusual(column, contrast)):
             knowing.unusual.add(name)
     clean = [knowing.alone[name] for name in columns if name not in knowing.unusual]
-    knowing.clean = joint_chance(clean, contrast.told)
+    knowing.clean = knowing.with_channel = joint_chance(clean, contrast.told)
+    if channel in knowing.unusual and knowing.auc(channel) < _AUC_SUSPECT:
+        knowing.with_channel = joint_chance([*clean, knowing.alone[channel]], contrast.told)
     knowing.clean_auc = auc_of(knowing.clean, contrast.told)
     return knowing
 
 
 def find_outcome_signals(
-    columns: Mapping[str, ScanColumn], knowing: Knowing
+    columns: Mapping[str, ScanColumn], knowing: Knowing, *, channel: str = ""
 ) -> Iterator[LeakFinding]:
     """Take the second look and yield what is called, in the order of the columns."""
     contrast = knowing.contrast
     for name, column in columns.items():
         if name not in knowing.unusual and not contrast.is_outcome:
             continue
-        called = list(_unusual(column, contrast, knowing.clean)) if name in knowing.unusual else []
+        called: list[_Called] = []
+        if name in knowing.unusual:
+            by = knowing.clean if (column.field or name) == channel else knowing.with_channel
+            called = [*_unusual(column, contrast, knowing.clean, by)]
         for find in (_blank_finding, _purity_finding):
             finding = find(name, column, contrast, called)
             if finding is not None:
@@ -133,8 +145,13 @@ class _Called:
     codes: Codes
 
 
-def _unusual(column: ScanColumn, contrast: Contrast, known: Floats | None) -> Iterator[_Called]:
-    yield from _unusual_blank(column, contrast, known)
+def _unusual(
+    column: ScanColumn,
+    contrast: Contrast,
+    known: Floats | None = None,
+    known_of_blank: Floats | None = None,
+) -> Iterator[_Called]:
+    yield from _unusual_blank(column, contrast, known_of_blank)
     if column.kind in ("number", "category"):
         yield from _unusual_values(column, contrast, known)
 
@@ -221,7 +238,7 @@ def _purity_finding(
     won, lost = counts.k, counts.n - counts.k
     called_codes = np.zeros(len(won), dtype=bool)
     called_codes[[each.code for each in values]] = True
-    pure = called_codes & (won >= _PURE * counts.n)
+    pure = called_codes & (won >= PURE * counts.n)
     never = called_codes & (won <= _HARDLY_EVER * counts.n * counts.expected)
     told_won = float(won[pure].sum() / max(won.sum(), 1.0))
     told_lost = float(lost[never].sum() / max(lost.sum(), 1.0))

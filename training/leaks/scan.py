@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -10,11 +11,12 @@ import numpy as np
 
 from training.labels import HistoryLabels, SnapshotLabels, label_history, label_snapshot
 from training.leaks import wording
+from training.leaks.answers import accept
 from training.leaks.columns import Floats, ScanColumn
 from training.leaks.content_signals import find_content_signals, find_outcome_names
 from training.leaks.fields import columns_of
-from training.leaks.findings import SEVERITIES, LeakFinding, LeakScan, accept
-from training.leaks.outcome_signals import Contrast, find_outcome_signals, look, relation
+from training.leaks.findings import SEVERITIES, LeakFinding, LeakScan
+from training.leaks.outcome_signals import PURE, Contrast, find_outcome_signals, look, relation
 from training.leaks.time_signals import Times, find_time_signals
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ def scan_columns(
     arrived: Times | None = None,
     now: np.datetime64 | None = None,
     handling: Mapping[str, Floats] | None = None,
+    channel: str = "",
 ) -> tuple[LeakFinding, ...]:
     """Look for columns that know what nobody can know when a lead arrives.
 
@@ -46,6 +49,10 @@ def scan_columns(
         The moment that the table shows (UTC): the day of the export.
     handling : mapping of str to ndarray of float, optional
         What sales did, known later too: ``worked`` and ``touched``, each 1, 0 or NaN.
+    channel : str
+        The field that names the channel, where it is known to be set at arrival. Channels honestly
+        differ much, so what its values tell is a note, unless one nearly always won; and it
+        explains which leads are not asked what.
 
     Returns
     -------
@@ -71,14 +78,14 @@ def scan_columns(
     for contrast in contrasts:
         if not contrast.tells_both:
             continue
-        knowing = look(seen, contrast)
-        found += find_outcome_signals(seen, knowing)
+        knowing = look(seen, contrast, channel=channel)
+        found += find_outcome_signals(seen, knowing, channel=channel)
         for name, column in seen.items():
             related[name] = max(related[name], relation(column, contrast))
     found += find_time_signals(seen, arrived, now)
     found += find_outcome_names(seen, related)
     found += find_content_signals(seen)
-    return _worst_first(found)
+    return _worst_first(_of_channel(one) if one.field == channel else one for one in found)
 
 
 def scan_history(
@@ -109,7 +116,14 @@ def scan_history(
     else:
         outcome, handling = _told_at_once(label_snapshot(history, definition))
         now = None if arrived is None else np.datetime64(np.nanmax(arrived), "us")
-    findings = scan_columns(columns, outcome, arrived=arrived, now=now, handling=handling)
+    findings = scan_columns(
+        columns,
+        outcome,
+        arrived=arrived,
+        now=now,
+        handling=handling,
+        channel=definition.channel_field,
+    )
     return LeakScan(accept(findings, definition.accepted_findings), len(history.leads))
 
 
@@ -140,6 +154,20 @@ def _handling(state: np.ndarray, out: np.ndarray) -> dict[str, Floats]:
     worked = np.where(out, np.nan, (state == "worked").astype(float))
     touched = np.where(out, np.nan, (state != "untouched").astype(float))
     return {"worked": worked, "touched": touched}
+
+
+def _of_channel(finding: LeakFinding) -> LeakFinding:
+    """Make a note of how much channels differ, unless the strangest one nearly always won."""
+    if finding.signal != "purity" or finding.severity != "suspect":
+        return finding
+    if finding.evidence["against"] == "won" and float(finding.evidence["rate"]) >= PURE:
+        return finding
+    return replace(
+        finding,
+        severity="note",
+        what=wording.channels_differ(finding.what),
+        remedy=wording.REMEDY_CHANNEL,
+    )
 
 
 def _worst_first(found: Iterable[LeakFinding]) -> tuple[LeakFinding, ...]:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from features.terms import AcceptedFinding, Names
 from training.leaks.findings import Sentences
 
 __all__ = [
     "REMEDY",
     "REMEDY_BREAK",
+    "REMEDY_CHANNEL",
     "REMEDY_IDENTIFIER",
     "REMEDY_NOTHING",
     "REMEDY_PERSONAL",
+    "channels_differ",
     "counts_to_export",
     "date_after_arrival",
     "declared_later",
@@ -26,16 +29,18 @@ __all__ = [
     "planned_date",
     "purity",
     "single_field",
+    "stronger_now",
 ]
 
 Evidence = Mapping[str, float | str]
 
 REMEDY = Sentences(
     ja="いつ誰が記入する項目か確かめてください。引き渡し後に分かる項目なら、定義で known: later と"
-    "します。受付時に分かる項目なら、accepted_findings に氏名と理由を書いて承認します。",
+    "します。受付時に分かる項目なら、accepted_findings に氏名と理由を書いて"
+    "承認します(判定が leak なら severity: leak も書きます)。",
     en="Find out who fills this in, and when. If it is known only after hand-off, mark it "
     "known: later in the definition. If it is known at arrival, accept the finding there by name, "
-    "with the reason.",
+    "with the reason (and with severity: leak, where it is called a leak).",
 )
 REMEDY_NOTHING = Sentences(
     ja="対応は不要です。モデルはこの項目を見ません。", en="Nothing to do: no model sees this field."
@@ -52,6 +57,10 @@ REMEDY_PERSONAL = Sentences(
 REMEDY_BREAK = Sentences(
     ja="その時期にフォームや運用が変わったか確かめてください。使われなくなった項目なら外します。",
     en="Find out what changed then. Leave the field out if it is no longer filled in.",
+)
+REMEDY_CHANNEL = Sentences(
+    ja="チャネルが受付時に決まり、その後に書き換えられないなら、対応は不要です。",
+    en="Nothing to do where the channel is set at arrival and never changed afterwards.",
 )
 
 _CONTRAST = {
@@ -86,6 +95,26 @@ def purity(evidence: Evidence) -> Sentences:
         f"割合は{_percent(expected)}で、偶然では説明できません。",
         en=f"Of the {n:,.0f} leads with {here_en}, {_percent(rate)} are {en}; {_percent(expected)} "
         "would be expected from everything else. Chance does not explain that.",
+    )
+
+
+def channels_differ(what: Names) -> Sentences:
+    """Add to what was seen of the channel why it is only a note."""
+    return Sentences(
+        ja=f"{what.ja}ただし、チャネルは営業が見る前、リードが届いた時に決まり、チャネルごとの差が"
+        "大きいことはよくあるため、参考情報とします。",
+        en=f"{what.en} It is only a note because the channel is set when the lead arrives, before "
+        "sales sees it, and honest channels do differ this much.",
+    )
+
+
+def stronger_now(entry: AcceptedFinding, remedy: Names) -> Sentences:
+    """Say before the remedy that somebody accepted less than what is found now."""
+    return Sentences(
+        ja=f"{entry.on.isoformat()}に{entry.by}が「疑い」(suspect)として承認しましたが、"
+        f"今回の根拠はそれより強いものです。もう一度確かめてください。{remedy.ja}",
+        en=f"Accepted as a suspect by {entry.by} on {entry.on.isoformat()}; the evidence is "
+        f"stronger now. Look at it again. {remedy.en}",
     )
 
 
