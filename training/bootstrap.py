@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from training.metrics import Interval, log_losses, roc_auc
 
-__all__ = ["Metric", "bootstrap_interval", "paired_difference"]
+__all__ = ["Metric", "paired_difference"]
 
 Floats = NDArray[np.float64]
 Metric = Literal["log_loss", "brier", "auc"]
@@ -62,24 +62,6 @@ def paired_difference(
         return _interval(point, np.concatenate(draws), level)
     losses = _losses(outcome, first, metric) - _losses(outcome, second, metric)
     return _mean_interval(losses, weights, n_draws, seed, strata, level)
-
-
-def bootstrap_interval(
-    outcome: Floats,
-    probability: Floats,
-    *,
-    metric: Metric = "log_loss",
-    weight: Floats | None = None,
-    n_draws: int = 1000,
-    seed: int = 0,
-) -> Interval:
-    """Return one model's metric with its 95 % percentile interval; parameters as above."""
-    weights = np.ones(len(outcome)) if weight is None else weight
-    if metric == "auc":
-        ranked = _auc_of(outcome, probability)
-        draws = [ranked(counts) for counts in _draws(weights, n_draws, seed)]
-        return _interval(roc_auc(outcome, probability, weights), np.concatenate(draws))
-    return _mean_interval(_losses(outcome, probability, metric), weights, n_draws, seed)
 
 
 def _losses(outcome: Floats, probability: Floats, metric: Metric) -> Floats:

@@ -42,8 +42,6 @@ __all__ = [
 ]
 
 GATE_FILE = "gate.json"
-REQUIRES_GATE = True
-"""Whether a version that no gate has judged is refused too."""
 MIN_WHY, MOST_WHY = 10, 500
 
 _CHANGE = "champion."
@@ -179,7 +177,6 @@ def promote(
     chosen: str,
     *,
     override: Override | None = None,
-    requires_gate: bool | None = None,
 ) -> Promotion:
     """Propose a version as champion; the service serves it once it has been approved there.
 
@@ -193,8 +190,6 @@ def promote(
         Registered model and version.
     override : Override, optional
         Who answers for a version that the gate keeps out; written down with the conditions.
-    requires_gate : bool, optional
-        Whether to refuse a version that no gate has judged; `REQUIRES_GATE` by default.
 
     Raises
     ------
@@ -203,14 +198,13 @@ def promote(
     PromotionRefused
         If the gate keeps it out, or judged it against another champion than today's.
     """
-    strict = REQUIRES_GATE if requires_gate is None else requires_gate
     with open_store(settings) as client:
         found = find_version(client, name, chosen)
         before = champion_of(client, name)
         gate = _gate_of(client, found)
         if before == found.version:
             return Promotion(found, before, gate, None)
-        against = _against(gate, before, strict)
+        against = _against(gate, before)
         if against and override is None:
             raise PromotionRefused(_refusal(found, against))
         said = override if against else None
@@ -262,11 +256,11 @@ def gate_of(settings: TrainSettings, found: Registered) -> dict[str, Any]:
         return _gate_of(client, found)
 
 
-def _against(gate: Mapping[str, Any], champion: str, strict: bool) -> dict[str, str]:
+def _against(gate: Mapping[str, Any], champion: str) -> dict[str, str]:
     """Return what stands in the way of a promotion: a sentence by condition."""
     if not gate:
         said = "No gate has judged this version: it was made by an older program. Train again."
-        return {"no_gate": said} if strict else {}
+        return {"no_gate": said}
     found = {}
     if not gate["may_be_promoted"]:
         words = {one["name"]: one["words"]["en"] for one in gate["conditions"]}

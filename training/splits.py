@@ -15,7 +15,7 @@ from training.verdicts import to_microseconds
 if TYPE_CHECKING:
     from features.leads import LeadHistory
 
-__all__ = ["Origin", "earlier_part", "last_span", "origin_at", "rolling_origins", "time_order"]
+__all__ = ["Origin", "earlier_part", "last_span", "origin_at", "time_order"]
 
 Mask = NDArray[np.bool_]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -51,60 +51,6 @@ def origin_at(history: LeadHistory, cut_off: datetime, test_days: float) -> Orig
     return Origin(
         cut_off, is_timed & (arrived < start), is_timed & (arrived >= start) & (arrived < end)
     )
-
-
-def rolling_origins(
-    history: LeadHistory,
-    as_of: datetime,
-    *,
-    n: int = 4,
-    test_days: float = 30.0,
-    follow_days: float = 90.0,
-) -> tuple[Origin, ...]:
-    """Return cut-offs one test span apart, the last as late as its leads can still be judged.
-
-    Parameters
-    ----------
-    history : LeadHistory
-        In history mode.
-    as_of : datetime
-        When it is judged.
-    n : int
-        Cut-offs at most; those with nobody before or after them are left out.
-    test_days : float
-        Days of arrivals that each cut-off is asked about.
-    follow_days : float
-        Days that the last of those leads must have been followed at `as_of`.
-
-    Returns
-    -------
-    tuple of Origin
-        Oldest first.
-
-    Raises
-    ------
-    ValueError
-        If `n`, `test_days` or `follow_days` make no sense.
-    NotEnoughEvidence
-        If the history is too short for even one.
-    """
-    if n < 1 or test_days <= 0 or follow_days < 0:
-        raise ValueError(
-            "n must be 1 or more, test_days above 0 and follow_days 0 or more; "
-            f"got {n}, {test_days} and {follow_days}"
-        )
-    newest = as_of - timedelta(days=follow_days + test_days)
-    origins = [
-        origin_at(history, newest - timedelta(days=test_days) * steps, test_days)
-        for steps in reversed(range(n))
-    ]
-    usable = tuple(origin for origin in origins if origin.train.any() and origin.test.any())
-    if not usable:
-        raise NotEnoughEvidence(
-            f"Of {n} cut-offs none has leads before it and in {test_days:g} days after it, with "
-            f"{follow_days:g} days to follow them. Give a longer history, or fewer days."
-        )
-    return usable
 
 
 def last_span(

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.bootstrap import Metric, bootstrap_interval, paired_difference
+from training.bootstrap import Metric, paired_difference
 from training.metrics import brier, log_loss, roc_auc
 
 METRICS = {"log_loss": log_loss, "brier": brier, "auc": roc_auc}
@@ -35,18 +35,6 @@ def test_a_better_model_is_told_from_a_worse_one(metric: Metric, is_weighted: bo
 def test_a_model_does_not_differ_from_itself(metric: Metric) -> None:
     outcome, truth, _, _ = leads(200)
     assert paired_difference(outcome, truth, truth, metric=metric) == (0.0, 0.0, 0.0)
-
-
-@pytest.mark.parametrize("metric", list(METRICS))
-def test_the_interval_of_one_model_holds_its_metric(metric: Metric) -> None:
-    outcome, truth, _, _ = leads()
-    found = bootstrap_interval(outcome, truth, metric=metric, n_draws=400)
-    assert found.value == pytest.approx(METRICS[metric](outcome, truth))
-    assert found.low < found.value < found.high
-    again = bootstrap_interval(outcome, truth, metric=metric, n_draws=400)
-    assert again == found
-    other = bootstrap_interval(outcome, truth, metric=metric, n_draws=400, seed=1)
-    assert other.low != found.low
 
 
 def test_the_width_is_that_of_the_mean_of_the_differences() -> None:

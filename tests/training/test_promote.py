@@ -191,11 +191,11 @@ def test_a_version_judged_against_another_champion_is_refused(settings):
     assert overridden.failed == ("judged_against",)
 
 
-def test_a_version_without_a_gate_needs_an_override_where_one_is_required(settings):
+def test_a_version_without_a_gate_needs_an_override(settings):
     with pytest.raises(PromotionRefused, match="No gate has judged this version"):
-        promote(settings, NAME, "4", requires_gate=True)
+        promote(settings, NAME, "4")
 
-    done = promote(settings, NAME, "4", override=HANAKO, requires_gate=True)
+    done = promote(settings, NAME, "4", override=HANAKO)
 
     assert done.document()["override"]["failed"] == ["no_gate"]
     assert done.document()["verdict"] is None

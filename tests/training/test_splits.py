@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from datetime import timedelta
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 
 from features.errors import NotEnoughEvidence
 from tests.training.histories import day, history_of
-from training.splits import earlier_part, last_span, origin_at, rolling_origins, time_order
+from training.splits import earlier_part, last_span, origin_at, time_order
 
 YEAR = history_of({f"L{k}": float(k) for k in range(365)})
 
@@ -18,30 +16,6 @@ def test_an_origin_knows_the_leads_before_it_and_asks_about_those_after() -> Non
     origin = origin_at(YEAR, day(100), 30)
     assert np.flatnonzero(origin.train).tolist() == list(range(100))
     assert np.flatnonzero(origin.test).tolist() == list(range(100, 130))
-
-
-def test_rolling_origins_leave_time_to_judge_and_follow_each_other() -> None:
-    origins = rolling_origins(YEAR, day(365), n=3, test_days=30, follow_days=90)
-    assert [origin.cut_off for origin in origins] == [day(185), day(215), day(245)]
-    asked = sum(origin.test.astype(int) for origin in origins)
-    assert asked.max() == 1
-    assert asked.sum() == 90
-    for origin in origins:
-        last = max(np.flatnonzero(origin.test))
-        assert day(float(last)) + timedelta(days=90) <= day(365)
-        assert not (origin.train & origin.test).any()
-
-
-def test_origins_with_nobody_before_or_after_them_are_left_out() -> None:
-    assert len(rolling_origins(YEAR, day(365), n=12, test_days=30, follow_days=90)) == 9
-    with pytest.raises(NotEnoughEvidence, match="none has leads before it"):
-        rolling_origins(YEAR, day(100), n=2, test_days=30, follow_days=90)
-
-
-@pytest.mark.parametrize("wrong", [{"n": 0}, {"test_days": 0}, {"follow_days": -1}])
-def test_senseless_origins_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match="n must be 1 or more"):
-        rolling_origins(YEAR, day(365), **wrong)  # type: ignore[arg-type]
 
 
 def test_the_last_span_is_the_newest_share_that_can_be_judged() -> None:
