@@ -23,6 +23,10 @@ _REJECTED = Names(
     ja="営業が却下したリードには結果がありません。失注とは数えません。",
     en="Leads that sales turned away have no outcome. They are not counted as lost.",
 )
+_LEFT_OUT = Names(
+    ja="余力不足など、リード自身と関係のない理由で却下されたリードには結果がありません。失注とは数えません。",
+    en="Turned away for a reason that is not about the lead: no outcome, not counted as lost.",
+)
 _NEVER_WORKED = Names(
     ja="誰も対応していないリードには結果がありません。失注とは数えません。",
     en="Leads that nobody worked have no outcome. They are not counted as lost.",
@@ -31,7 +35,7 @@ _NEVER_WORKED = Names(
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """What was promised to three kinds of leads of the test spans, and what is known of them.
+    """What was promised to four kinds of leads of the test spans, and what is known of them.
 
     Attributes
     ----------
@@ -45,8 +49,12 @@ class Accounts:
         Leads that sales turned away and nobody took back, and recorded wins among them.
     promised_rejected : float
         Mean probability for those; NaN without any.
+    n_left_out : int
+        Leads turned away for a reason that says nothing about the lead.
+    promised_left_out : float
+        Mean probability for those; NaN without any.
     n_never : int
-        Leads without a decision, or turned away for a reason that says nothing about the lead.
+        Leads without a decision.
     promised_never : float
         Mean probability for those; NaN without any.
     """
@@ -58,6 +66,8 @@ class Accounts:
     n_rejected: int
     n_won_anyway: int
     promised_rejected: float
+    n_left_out: int
+    promised_left_out: float
     n_never: int
     promised_never: float
 
@@ -76,6 +86,11 @@ class Accounts:
                 "n_won_anyway": self.n_won_anyway,
                 "note": _REJECTED.model_dump(),
             },
+            "left_out": {
+                "n": self.n_left_out,
+                "promised": finite(self.promised_left_out),
+                "note": _LEFT_OUT.model_dump(),
+            },
             "never_worked": {
                 "n": self.n_never,
                 "promised": finite(self.promised_never),
@@ -85,14 +100,15 @@ class Accounts:
 
 
 def keep_accounts(judgement: RollingJudgement) -> Accounts:
-    """Return the three accounts over the test spans of all cut-offs."""
+    """Return the accounts over the test spans of all cut-offs."""
     told, main = judgement.told(), judgement.main
     outcome, weight = judgement.outcome[told, main], judgement.weight[told, main]
     own = judgement.probabilities[STUDENT][told, main]
     known = judgement.newest.known
     turned_away = known.rejected_then_won if isinstance(known, HistoryLabels) else None
     rejected = _chances(judgement, known.state == "rejected")
-    never = _chances(judgement, np.isin(known.state, ("pending", "untouched", "left_out")))
+    never = _chances(judgement, np.isin(known.state, ("pending", "untouched")))
+    left_out = _chances(judgement, known.state == "left_out")
     spans = np.concatenate([part.span for part in judgement.origins])
     return Accounts(
         n_accepted=len(own),
@@ -104,6 +120,8 @@ def keep_accounts(judgement: RollingJudgement) -> Accounts:
         if turned_away is None
         else int((turned_away & (known.state == "rejected"))[spans].sum()),
         promised_rejected=_mean(rejected),
+        n_left_out=len(left_out),
+        promised_left_out=_mean(left_out),
         n_never=len(never),
         promised_never=_mean(never),
     )

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.definition import LeadDefinition, LeadField, Names
+from features.encoder import LeadEncoder
+from features.factors import Shown
 from features.past_leads import value_columns
+from features.wording import LANGUAGES, number_text, value_text
 from training.documents import figures_of, finite
 from training.judging import CHAMPION, STUDENT
 from training.metrics import Interval, log_loss, predicted_over_observed, weighted_rate
@@ -101,7 +104,7 @@ def find_slices(
     outcome, weight = judgement.outcome[told, main], judgement.weight[told, main]
     found = []
     for name, values, labels in sliced_fields(judgement, history, definition, told):
-        for value in labels:
+        for value, names in labels.items():
             rows = np.flatnonzero(values == value)
             if len(rows) < MIN_LEADS:
                 continue
@@ -112,7 +115,7 @@ def find_slices(
                     field=name,
                     value=value,
                     field_names=definition.fields[name].names,
-                    value_names=_names_of(definition.fields[name], value),
+                    value_names=names,
                     n=len(rows),
                     n_won=int(part[0].sum()),
                     promised=float(np.average(part[1], weights=part[2])),
@@ -132,8 +135,8 @@ def sliced_fields(
     history: LeadHistory,
     definition: LeadDefinition,
     told: NDArray[np.intp],
-) -> Iterator[tuple[str, Values, list[str]]]:
-    """Yield fields with each told lead's value as text, and the values in order."""
+) -> Iterator[tuple[str, Values, Mapping[str, Names]]]:
+    """Yield fields with each told lead's value as text, and the values, in order, with names."""
     leads = judgement.lead[told]
     rows = np.zeros(len(history.leads), dtype=bool)
     rows[leads] = True
@@ -154,7 +157,11 @@ def sliced_fields(
     n_fields = 0
     for name in fields:
         read = columns[name]
-        texts, labels = _thirds(read) if _is_number(definition.fields[name]) else _codes(read)
+        texts, labels = (
+            _thirds(read, name, encoder)
+            if _is_number(definition.fields[name])
+            else _codes(read, definition.fields[name])
+        )
         few = 2 <= len(labels) <= _MOST_VALUES or (
             name == definition.channel_field and len(labels) > 1
         )
@@ -163,33 +170,54 @@ def sliced_fields(
             yield name, texts[place], labels
 
 
-def _codes(read: list[Any]) -> tuple[Values, list[str]]:
+def _codes(read: list[Any], field: LeadField) -> tuple[Values, dict[str, Names]]:
+    """Return the codes and their names, the most frequent first and the missing one last."""
     texts = np.array(["" if one is None else str(one) for one in read], dtype=object)
-    return texts, sorted(set(texts))
+    counts = Counter(texts.tolist())
+    order = sorted(counts, key=lambda value: (not value, -counts[value], value))
+    return texts, {value: _named(field, value) for value in order}
 
 
-def _thirds(read: list[Any]) -> tuple[Values, list[str]]:
+def _thirds(read: list[Any], name: str, encoder: LeadEncoder) -> tuple[Values, dict[str, Names]]:
+    """Cut numbers into thirds; each is named by the lowest and highest number that is in it."""
     numbers = np.array([np.nan if one is None else float(one) for one in read])
     given = ~np.isnan(numbers)
     texts = np.full(len(numbers), "", dtype=object)
+    labels = dict[str, Names]()
     edges = np.unique(np.quantile(numbers[given], (1 / 3, 2 / 3))) if given.any() else np.empty(0)
-    labels = _ranges([f"{edge:,.6g}" for edge in edges])
-    texts[given] = np.array(labels, dtype=object)[np.searchsorted(edges, numbers[given], "left")]
-    return texts, [label for label in ["", *labels] if (texts == label).any()]
+    third = np.searchsorted(edges, numbers, "left")
+    thirds = np.unique(third[given])
+    for part in thirds:
+        rows = given & (third == part)
+        low, high = _plain(numbers[rows].min()), _plain(numbers[rows].max())
+        shown = Shown(
+            "range",
+            low=low if part > thirds[0] or low == high else None,
+            high=high if part < thirds[-1] or low == high else None,
+        )
+        code = _range_code(low, high, part == thirds[0], part == thirds[-1])
+        texts[rows] = code
+        labels[code] = Names(**{ln: value_text(encoder, name, shown, ln) for ln in LANGUAGES})
+    return texts, labels if given.all() else labels | {"": _NOT_GIVEN}
 
 
-def _ranges(edges: list[str]) -> list[str]:
-    if not edges:
-        return ["all"]
-    inner = [f"{low} – {high}" for low, high in pairwise(edges)]
-    return [f"≤ {edges[0]}", *inner, f"> {edges[-1]}"]
+def _plain(number: float) -> float:
+    """Return a number as people say it: a range such as 50-99 may have been read as 70.36."""
+    return float(round(number)) if abs(number) >= 10 else float(number)
+
+
+def _range_code(low: float, high: float, is_first: bool, is_last: bool) -> str:
+    if is_first:
+        return "all" if is_last else f"≤ {number_text(high, 'en')}"
+    between = f"{number_text(low, 'en')} – {number_text(high, 'en')}"
+    return f"≥ {number_text(low, 'en')}" if is_last else between
 
 
 def _is_number(field: LeadField) -> bool:
     return field.type == "number"
 
 
-def _names_of(field: LeadField, value: str) -> Names:
+def _named(field: LeadField, value: str) -> Names:
     if not value:
         return _NOT_GIVEN
     return field.values.get(value) or Names(ja=value[:120], en=value[:120])

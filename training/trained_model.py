@@ -81,19 +81,28 @@ class TrainedModel:
             f"{made}: digest {registered.model_digest[:12]}, run {registered.run_id}.",
             f"Learnt from {n_leads:,} leads, {n_wins:,} won; horizons {horizons}.",
         ]
-        for name in ("student", "lightgbm_tuned", "base_rate"):
+        for name in ("student", "base_rate"):
             row = self.backtest.row(name, main)
             if row is not None:
                 found = row.evaluation
                 lines.append(
                     f"  {name:16} log loss {found.log_loss:.4f}  AUC {found.auc:.3f}  "
-                    f"({found.n} newest leads, {found.n_won} won)"
+                    f"({found.n:,} newest leads, {found.n_won:,} won)"
                 )
+        tuned = self.backtest.row("lightgbm_tuned", main)
+        if tuned is not None and tuned.against_student is not None:
+            # Judged at the newest cut-off only: its own figures stand beside no other line.
+            difference = tuned.against_student.value
+            lines.append(
+                f"  lightgbm_tuned   student {'better' if difference < 0 else 'worse'} by "
+                f"{abs(difference):.4f} in log loss on the {tuned.evaluation.n:,} leads of the "
+                f"newest cut-off ({tuned.evaluation.n_won:,} won)"
+            )
         if self.backtest.note:
             lines.append(f"Not judged: {self.backtest.note}")
         lines += self.warnings()
         lines += [f"Open finding: {found.field}: {found.what.en}" for found in self.leaks.blocking]
-        lines.append(f"Verdict: {self.verdict.words.en}")
+        lines.append(f"Verdict: {self.verdict.in_words('en')}")
         named = (
             "" if registered.name == TrainSettings().model_name else f" --name {registered.name}"
         )

@@ -132,6 +132,7 @@ def full_facts() -> dict[str, Any]:
         "accounts": {
             "accepted": {"n": 6349, "n_won": 879, "promised": 0.13, "observed": [0.14, 0.13, 0.15]},
             "rejected": {"n": 6800, "promised": 0.07, "n_won_anyway": 31, "note": ""},
+            "left_out": {"n": 341, "promised": 0.1, "note": ""},
             "never_worked": {"n": 2100, "promised": 0.09, "note": ""},
         },
         "audit": {
@@ -156,8 +157,20 @@ def full_facts() -> dict[str, Any]:
             "champion_version": "3",
             "words": {"ja": "このモデルは今より良い", "en": "Better than the model in use"},
             "conditions": [
-                {"name": "wins", "passed": True, "figure": "203", "limit": "100", "words": words},
-                {"name": "leaks", "passed": False, "figure": "1", "limit": "0", "words": words},
+                {
+                    "name": "wins",
+                    "passed": True,
+                    "figure": "203",
+                    "limit": "< 1e-06",
+                    "words": words,
+                },
+                {
+                    "name": "leaks",
+                    "passed": False,
+                    "figure": {"ja": "1件 <残り>", "en": "1 <left>"},
+                    "limit": {"ja": "0件", "en": "none"},
+                    "words": words,
+                },
                 {"name": "audit", "passed": None, "figure": "–", "limit": "20", "words": words},
             ],
         },

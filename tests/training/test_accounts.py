@@ -23,7 +23,7 @@ DEFINITION = definition_with(
 
 
 def company(n_audited_wins=25, share=0.1):
-    """Return 200 accepted leads (80 won), 100 rejected, 50 audited, 30 never touched."""
+    """Return 200 accepted leads (80 won), 100 rejected, 50 audited, 30 untouched, 10 left out."""
     events = []
     for k in range(200):
         events.append((f"A{k}", 0.5, "accepted"))
@@ -38,8 +38,10 @@ def company(n_audited_wins=25, share=0.1):
         events.append((f"U{k}", 2.5, "audit"))
         if k < n_audited_wins:
             events.append((f"U{k}", 30, "won"))
+    events += [(f"C{k}", 0.5, "rejected", "capacity") for k in range(10)]
     ids = [f"A{k}" for k in range(200)] + [f"R{k}" for k in range(100)]
     ids += [f"U{k}" for k in range(50)] + [f"N{k}" for k in range(30)]
+    ids += [f"C{k}" for k in range(10)]
     history = history_of(dict.fromkeys(ids, 0.0), events)
     history.events.loc[history.events["kind"] == "audit", "amount"] = share
     known = label_history(history, DEFINITION, day(100))
@@ -67,6 +69,9 @@ def test_each_kind_of_lead_has_its_own_account():
     assert found.promised_rejected == pytest.approx(0.2)
     assert found.n_never == 30
     document = found.document()
+    # No capacity says nothing about a lead: neither rejected for what it is, nor forgotten.
+    assert document["left_out"]["n"] == 10
+    assert document["left_out"]["promised"] == pytest.approx(0.2)
     assert "observed" not in document["rejected"]
     assert "not counted as lost" in document["never_worked"]["note"]["en"]
 

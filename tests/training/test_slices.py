@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from features.wording import number_text
 from tests.training.histories import day, definition_with, selling_history
 from tests.training.rolled import QUICK
 from training.evaluation import backtest
@@ -58,10 +59,29 @@ def test_the_channel_comes_first_and_numbers_are_cut_into_thirds(judged):
 
     assert found.slices[0].field == "source"
     assert sizes.pop("") == employees.isna().sum()
-    assert [value[0] for value in sizes] == ["≤", *(value[0] for value in list(sizes)[1:-1]), ">"]
-    assert len(sizes) == 3
+    first, middle, last = sizes
+    assert (first[0], last[0]) == ("≤", "≥")
+    assert "–" in middle
     assert sum(sizes.values()) == employees.notna().sum()
     assert max(sizes.values()) - min(sizes.values()) < 0.1 * sum(sizes.values())
+
+
+def test_a_third_is_named_by_the_numbers_in_it_with_their_unit(judged):
+    history, _, found = judged
+    told = found.judgement.lead[found.judgement.told()]
+    employees = history.fields["employees"].iloc[told].dropna().astype(float).sort_values()
+
+    first, middle, last = (
+        part for part in found.slices if part.field == "employees" and part.value
+    )
+
+    edges = employees.iloc[[first.n - 1, first.n, first.n + middle.n - 1, first.n + middle.n]]
+    assert min(edges) >= 10
+    a, b, c, d = (number_text(round(edge), "ja") for edge in edges)
+    assert first.value_names.ja == f"{a}名以下"
+    assert middle.value_names.ja == f"{b}〜{c}名"
+    assert last.value_names.ja == f"{d}名以上"
+    assert first.value_names.en == f"up to {a} people"
 
 
 def test_a_personal_field_shows_no_slice_and_small_parts_show_nothing(judged):

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from features.wording import group_name, input_name
+from training.report.evidence import says_enough
 from training.report.html import bar, beside, both, count, decimal, note, rate, section, table
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ def drivers_section(facts: Facts, definition: LeadDefinition) -> str:
             "点数50が平均で、10点上がるごとに受注の見込み(オッズ)が2倍になります。長い棒ほど、その項目がリードの点数を大きく動かします。",
             "A score of 50 is the average lead; each 10 points double the odds of winning. The "
             "longer the bar, the more the field moves scores.",
+        ),
+        note(
+            "実際の受注率は、営業が対応したリードのものです(30件未満は「–」)。",
+            "What was won is of leads that sales worked (– below 30 of them).",
+            "note",
         ),
         beside(
             _groups(explained.get("groups") or ()),
@@ -74,14 +80,16 @@ def checks_section(facts: Facts, definition: LeadDefinition) -> str:
         )
     for concept in explained.get("concepts") or ():
         ja = "・".join(input_name(definition, name, "ja") for name in concept["members"])
-        en = ", ".join(input_name(definition, name, "en") for name in concept["members"])
+        *most, last = (input_name(definition, name, "en") for name in concept["members"])
+        en = f"{', '.join(most)} and {last}"
         parts.append(
             note(
                 f"「{ja}」はほぼ同じことを表すので、合わせて一つの理由として読んでください。",
                 f"{en} say nearly the same thing: read them together, as one reason.",
             )
         )
-    parts.append(_signs(explained.get("signs") or (), definition))
+    if says_enough(facts):
+        parts.append(_signs(explained.get("signs") or (), definition))
     return section("checks", "理由は信じられるか", "Can the reasons be believed?", *parts)
 
 
@@ -143,6 +151,11 @@ def _dependence(found: Facts, definition: LeadDefinition) -> str:
 
 def _signs(signs: Sequence[Facts], definition: LeadDefinition) -> str:
     against = [found for found in signs if not found["agrees"]]
+    if not signs:
+        return note(
+            "実績にはっきりした差がある値はまだありません。",
+            "No value shows a clear difference in what was observed yet.",
+        )
     n, n_agree = len(signs), len(signs) - len(against)
     told = note(
         f"実績にはっきりした差がある{n}個の値のうち、{n_agree}個で点数の向きが一致しました。",

@@ -88,7 +88,7 @@ def reasons_section(facts: Facts, definition: LeadDefinition) -> str:
         "営業の理由をどう学んだか",
         "What sales' reasons were taken to mean",
         note(
-            "却下は失注ではありません。「今ではない」は「ずっとない」ではなく、「余力がない」はリードについて何も語りません。",
+            "却下は失注ではありません。「今ではない」は「ずっとない」ではなく、「余力がない」はリードの良し悪しとは関係ありません。",
             "A rejection is not a loss. 'Not now' is not 'never', and 'no capacity' says nothing "
             "about the lead.",
         ),

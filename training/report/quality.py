@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from training.report.evidence import says_enough, too_few_wins
 from training.report.html import (
     bar,
     beside,
@@ -21,7 +22,7 @@ from training.report.html import (
     table,
 )
 from training.report.plots import draw_curve, draw_gains, draw_reliability
-from training.report.verdict import horizon_words
+from training.report.verdict import capacity_words, horizon_words
 
 __all__ = [
     "accounts_section",
@@ -40,10 +41,13 @@ def calibration_section(facts: Facts) -> str:
     groups: Sequence[Facts] = facts.get("reliability") or ()
     if not groups:
         return ""
+    title = "予測した確率は当たったか", "Were the promised chances kept?"
+    if not says_enough(facts):
+        return section("calibration", *title, too_few_wins(facts))
     drawing = figure(
         draw_reliability(groups),
         both(
-            "横:約束した確率、縦:実際に受注した割合(棒は95%の幅)。破線に近いほど約束どおりです。",
+            "横:予測した確率、縦:実際に受注した割合(棒は95%の幅)。破線に近いほど予測どおりです。",
             "Across: the promised chance. Up: the share really won, with its 95 % range. "
             "The nearer to the dashed line, the better the promise was kept.",
         ),
@@ -57,13 +61,12 @@ def calibration_section(facts: Facts) -> str:
         )
         for group in groups
     ]
-    head = (both("約束", "Promised"), both("実績", "Observed"), both("件数", "Leads"))
+    head = (both("予測", "Promised"), both("実績", "Observed"), both("件数", "Leads"))
     return section(
         "calibration",
-        "約束した確率は当たったか",
-        "Were the promised chances kept?",
+        *title,
         note(
-            f"点数順に{len(groups)}組に分けると、{n_kept}組で約束が実績の幅の中にありました。",
+            f"点数順に{len(groups)}組に分けると、{n_kept}組で予測が実績の幅の中にありました。",
             f"Of {len(groups)} groups by score, the promise lay within the range of what was "
             f"observed in {n_kept}.",
         ),
@@ -75,15 +78,15 @@ def calibration_section(facts: Facts) -> str:
 def gains_section(facts: Facts) -> str:
     """Return how many wins the best-scored leads hold, and what this week's places bring."""
     points: Sequence[Facts] = facts.get("gains") or ()
-    if not points:
+    if not points or not says_enough(facts):
         return ""
     best = min(points, key=lambda point: abs(point["share"] - 0.3))
     drawing = figure(
         draw_gains(points),
         both(
-            "横:点数の高い順に選んだリードの割合、縦:そこに含まれる受注の割合。破線は順番を決めずに選んだ場合です。",
+            "横:点数の高い順に選んだリードの割合、縦:そこに含まれる受注の割合。破線は無作為に選んだ場合です。",
             "Across: share of leads taken from the best score down. Up: share of all wins among "
-            "them. The dashed line is taking leads in no order.",
+            "them. The dashed line is taking leads at random.",
         ),
     )
     head = (
@@ -101,11 +104,13 @@ def gains_section(facts: Facts) -> str:
     ]
     sentence = (
         "<p>"
-        + both("点数の高い順に", "Calling the best ")
+        + both(
+            "営業が対応したリードのうち、点数の高い", "Of the leads that sales worked, the best "
+        )
         + rate(best["share"])
-        + both("だけ電話すると、受注の", " by score reaches ")
+        + both("に、受注の", " by score held ")
         + rate(best["won_share"])
-        + both("に届きます。", " of all wins.")
+        + both("がありました。", " of all wins.")
         + "</p>"
     )
     return section(
@@ -114,7 +119,7 @@ def gains_section(facts: Facts) -> str:
         "What calling by score changes",
         sentence,
         beside(drawing, table(head, rows)),
-        _capacity(facts.get("capacity")),
+        capacity_words(facts.get("capacity")),
     )
 
 
@@ -128,7 +133,7 @@ def curve_section(facts: Facts) -> str:
         "いつ受注するかは当たったか",
         "Was the time of winning right?",
         note(
-            "青は約束、橙は実績です(帯は95%の幅)。まだ決まっていないリードは「失注」ではなく「まだ」として数えます"
+            "青は予測、橙は実績です(帯は95%の幅)。まだ決まっていないリードは「失注」ではなく「まだ」として数えます"
             "(カプラン・マイヤー法)。",
             "Blue is promised, orange is observed with its 95 % band. Open leads count as 'not "
             "yet', never as lost (Kaplan and Meier's method).",
@@ -144,16 +149,15 @@ def curve_section(facts: Facts) -> str:
 
 
 def slices_section(facts: Facts) -> str:
-    """Return each group's promise beside what became of it; the worst-kept promises first."""
+    """Return each group's promise beside what became of it."""
     slices: Sequence[Facts] = facts.get("slices") or ()
-    if not slices:
+    if not slices or not says_enough(facts):
         return ""
 
     def off(found: Facts) -> bool:
         ratio = found["predicted_over_observed"]
         return None not in ratio and not ratio[1] <= 1.0 <= ratio[2]
 
-    ordered = sorted(slices, key=lambda found: (str(found["field"]), -found["n"]))
     rows = [
         (
             _named(found, "field") + ": " + _named(found, "value"),
@@ -162,25 +166,28 @@ def slices_section(facts: Facts) -> str:
             rate_range(found["observed"]),
             interval(found["predicted_over_observed"]) + (" ●" if off(found) else ""),
         )
-        for found in ordered
+        for found in slices
     ]
     head = (
         both("グループ", "Group"),
         both("リード(受注)", "Leads (won)"),
-        both("約束", "Promised"),
+        both("予測", "Promised"),
         both("実績", "Observed"),
         both("予測÷実績", "Promised ÷ observed"),
     )
     n_off = sum(off(found) for found in slices)
     return section(
         "slices",
-        "グループごとの約束と実績",
+        "グループごとの予測と実績",
         "Promise and outcome by group",
         note(
-            f"{len(slices)}グループのうち{n_off}グループ(●)で、約束が実績から偶然とは言いにくいほど外れています。"
-            "グループが多いので、20に1つ程度は偶然でも●になります。",
-            f"In {n_off} of {len(slices)} groups (●) the promise missed by more than chance would "
-            "explain. With so many groups, about one in twenty is marked by chance alone.",
+            f"{len(slices)}グループのうち{n_off}グループ(●)で、予測が実績の幅から外れています。"
+            "たまたま外れるグループもあります(20に1つほど)。",
+            f"In {n_off} of {len(slices)} groups (●) the promise lies outside the range of what "
+            "was observed. Chance alone does that to about one group in twenty.",
+        ),
+        _worked_only(
+            "そのぶん●も多めになります。", " So more groups are marked than by chance alone."
         ),
         table(head, rows),
     )
@@ -192,7 +199,7 @@ def accounts_section(facts: Facts) -> str:
     if not accounts:
         return ""
     accepted, rejected = accounts["accepted"], accounts["rejected"]
-    never = accounts["never_worked"]
+    never, left_out = accounts["never_worked"], accounts.get("left_out")
     anyway = rejected.get("n_won_anyway", 0)
     rows = [
         (
@@ -208,16 +215,27 @@ def accounts_section(facts: Facts) -> str:
             both(f"分かりません(却下後の受注{anyway}件)", f"Not known ({anyway} won anyway)"),
         ),
         (
-            both("誰も対応していない", "Never worked"),
+            both("誰も対応していない・まだ決まっていない", "Never worked, or not decided yet"),
             count(never["n"]),
             rate(never.get("promised")),
             both("分かりません", "Not known"),
         ),
     ]
+    if left_out and left_out["n"]:
+        turned_away = (
+            both(
+                "余力不足など、リード自身と関係のない理由で却下した",
+                "Turned away for a reason that is not about the lead (no capacity, …)",
+            ),
+            count(left_out["n"]),
+            rate(left_out.get("promised")),
+            both("分かりません", "Not known"),
+        )
+        rows.insert(2, turned_away)
     head = (
         "",
         both("リード", "Leads"),
-        both("平均の約束", "Promised on average"),
+        both("平均の予測", "Promised on average"),
         both("実績", "Observed"),
     )
     return section(
@@ -260,7 +278,7 @@ def origins_section(facts: Facts) -> str:
             )
         )
     head = (
-        both("立った日", "Standing on"),
+        both("基準日", "Cut-off"),
         both("学んだリード", "Learnt from"),
         both("確かめたリード(受注)", "Judged on (won)"),
         both("外れの大きさ", "Log loss"),
@@ -270,34 +288,15 @@ def origins_section(facts: Facts) -> str:
     horizon = "" if main is None else f"<p class='note'>{horizon_words(main)}</p>"
     return section(
         "origins",
-        "過去の日に立って確かめる",
+        "過去の時点に戻って確かめる",
         "Standing on days in the past",
         note(
-            "過去のそれぞれの日に、その日までに分かっていたことだけで学び直し、後から来たリードで確かめました。",
+            "過去のそれぞれの基準日に戻り、その日までに分かっていたことだけで学び直して、後から来たリードで確かめました。",
             "On each of these days the model was learnt from what was known then, and judged on "
             "the leads that came after.",
         ),
         horizon,
         table(head, rows),
-    )
-
-
-def _capacity(found: Facts | None) -> str:
-    if not found or not found.get("precision") or found["precision"][0] is None:
-        return ""
-    return (
-        "<p>"
-        + both(
-            f"定義では営業が1週間に{count(found['per_week'])}件を対応できます。"
-            f"{count(found['weeks'])}週にわたり点数の高い順に選ぶと受注率は",
-            f"The definition says that sales can work {count(found['per_week'])} leads a week. "
-            f"Over {count(found['weeks'])} weeks, taking the best by score won ",
-        )
-        + rate_range(found["precision"])
-        + both("、全リードでは", "; all leads, ")
-        + rate(found["all"])
-        + both("でした。", ".")
-        + "</p>"
     )
 
 
@@ -316,11 +315,12 @@ def _audit(found: Facts | None) -> str:
     )
 
 
-def _worked_only() -> str:
+def _worked_only(ja: str = "", en: str = "") -> str:
     return note(
-        "実績は営業が受け入れたリードのものです。受け入れられたリードは選ばれたリードなので、全リード向けの約束はそれより低くなります。",
+        "実績は営業が受け入れたリードのものです。予測は全リード向けなので、営業が選んだリードの実績より"
+        f"低めに出るのが普通です。{ja}",
         "What is observed is of leads that sales accepted. They are a selection, so what is "
-        "promised for all leads lies somewhat below.",
+        f"promised for all leads lies somewhat below by design.{en}",
         "note",
     )
 

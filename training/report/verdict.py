@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from features.definition import EVER
+from training.report.evidence import judged_row, says_enough, too_few_wins
 from training.report.html import (
     both,
     chip,
@@ -14,15 +15,18 @@ from training.report.html import (
     interval,
     note,
     rate,
+    rate_range,
     said,
     section,
     table,
 )
 
-__all__ = ["comparison_section", "horizon_words", "verdict_section"]
+__all__ = ["capacity_words", "comparison_section", "headline", "horizon_words", "verdict_section"]
 
 Facts = Mapping[str, Any]
 
+SAME = 1e-9
+"""Rates nearer than this are of the same leads: all of them were taken."""
 LEVELS = {
     "ready": ("使えます", "Ready"),
     "ok": ("条件つきで使えます", "OK to use"),
@@ -31,7 +35,7 @@ LEVELS = {
 MODELS = {
     "student": ("このモデル", "This model"),
     "champion": ("現在のモデル", "The model in use"),
-    "teacher": ("受け入れ後の見込み", "After acceptance"),
+    "teacher": ("営業が受け入れた場合の見込み", "Chance once accepted"),
     "base_rate": ("全体の平均", "Base rate"),
     "base_rate_by_channel": ("流入元ごとの平均", "Base rate by channel"),
     "linear": ("線形モデル", "Linear model"),
@@ -58,7 +62,7 @@ def verdict_section(facts: Facts) -> str:
         f"<p class='lead'>{said(verdict['words'])}</p></div>"
     )
     rows = [
-        (_passed(found["passed"]), said(found["words"]), str(found["figure"]), str(found["limit"]))
+        (_passed(found["passed"]), *(said(found[key]) for key in ("words", "figure", "limit")))
         for found in verdict["conditions"]
     ]
     heads = (
@@ -73,9 +77,10 @@ def verdict_section(facts: Facts) -> str:
         "May this model be used?",
         head,
         note(
-            "次の条件をすべて調べました。一つでも✗があれば、理由を書いた人が責任を持って上書きしない限り使われません。",
-            "All of these were checked. One ✗ is enough to keep the model out, unless a named "
-            "person overrides it with a reason that is kept.",
+            "次の条件をすべて調べました(–はまだ確かめられないもの)。一つでも✗があれば、"
+            "担当者が名前と理由を残して承認しない限り使われません。",
+            "All of these were checked (– cannot be told yet). One ✗ is enough to keep the model "
+            "out, unless a named person overrides it with a reason that is kept.",
         ),
         table(heads, rows, words=(1,)),
     )
@@ -98,16 +103,33 @@ def comparison_section(facts: Facts) -> str:
     horizons = sorted({row["horizon"] for row in results}, key=lambda days: (days != main, days))
     parts = [
         note(
-            "同じリード(学習に使っていない新しいリード)で比べました。「外れの大きさ」は小さいほど、"
-            "「順位の正しさ」は大きいほど良い値です(0.5はでたらめ、1は完全)。",
-            "Compared on the same leads, newer than any the models had learnt from. Lower is "
-            "better for the size of the miss (log loss); higher for the ranking (AUC: 0.5 is "
-            "chance, 1 is perfect).",
-        )
+            "学習に使っていない新しいリードで比べました。一つの表の中では、どの方法も同じリードです。"
+            "「外れの大きさ」は小さいほど、「順位の正しさ」は大きいほど良い値です(0.5はでたらめ、1は完全)。",
+            "Compared on leads newer than any the models had learnt from; within a table, on the "
+            "same ones. Lower is better for the size of the miss (log loss); higher for the "
+            "ranking (AUC: 0.5 is chance, 1 is perfect).",
+        ),
+        "" if says_enough(facts) else too_few_wins(facts),
     ]
+    n_apart = 0
     for horizon in horizons:
         rows = [row for row in results if row["horizon"] == horizon]
-        parts.append(f"<h3>{horizon_words(horizon)}</h3>{_models(rows)}")
+        own = next((row for row in rows if row["model"] == "student"), None)
+        apart = [row for row in rows if own is not None and row["n"] != own["n"]]
+        beside = [row for row in rows if row not in apart]
+        n_apart += len(apart)
+        parts.append(f"<h3>{horizon_words(horizon)}</h3>{_models(beside)}{_newest_only(apart)}")
+    if n_apart:
+        parts.insert(
+            1,
+            note(
+                "学習に時間がかかる方法は、いちばん新しい基準日のリードだけで確かめ、別の表に分けました。"
+                "そこにあるこのモデルの値も、その同じリードで測ったものです。",
+                "What takes long to learn was judged on the leads of the newest cut-off alone and "
+                "has a table of its own; this model's figure there is of those same leads.",
+                "note",
+            ),
+        )
     parts.append(_against_champion(facts.get("against_champion")))
     return section("comparison", "ほかの方法との比較", "Beside other methods", *parts)
 
@@ -117,14 +139,14 @@ def _models(rows: Sequence[Facts]) -> str:
         both("方法", "Method"),
         both("リード(受注)", "Leads (won)"),
         both("外れの大きさ", "Log loss"),
-        both("このモデルとの差", "This model minus it"),
+        both("差(マイナスならこのモデルが良い)", "Difference (below 0: this model is better)"),
         both("順位の正しさ", "AUC"),
-        both("上位1割の濃さ", "Lift of best tenth"),
+        both("上位1割の受注率(平均の何倍)", "Lift of best tenth"),
         both("予測÷実績", "Promised ÷ observed"),
     )
     lines = [
         (
-            both(*MODELS.get(row["model"], (row["model"], row["model"]))),
+            both(*_name(row)),
             f"{count(row['n'])} ({count(row['n_won'])})",
             decimal(row["log_loss"], 4),
             interval(row.get("against_student"), 4),
@@ -138,6 +160,38 @@ def _models(rows: Sequence[Facts]) -> str:
     ]
     own = [place for place, row in enumerate(rows) if row["model"] == "student"]
     return table(head, lines, own=own)
+
+
+def _newest_only(rows: Sequence[Facts]) -> str:
+    """Return models judged on fewer leads, each with this model's miss on those very leads."""
+    if not rows:
+        return ""
+    lines = []
+    for row in rows:
+        against: Sequence[float | None] = row.get("against_student") or (None, None, None)
+        # The difference is this model minus the other on the same leads.
+        known = None not in (against[0], row["log_loss"])
+        lines.append(
+            (
+                both(*_name(row)),
+                f"{count(row['n'])} ({count(row['n_won'])})",
+                decimal(row["log_loss"], 4),
+                decimal(row["log_loss"] + against[0], 4) if known else "–",
+                interval(against, 4),
+            )
+        )
+    head = (
+        both("方法(最新の基準日のみ)", "Method (newest cut-off only)"),
+        both("リード(受注)", "Leads (won)"),
+        both("外れの大きさ", "Log loss"),
+        both("このモデルの外れ", "This model's log loss"),
+        both("差(マイナスならこのモデルが良い)", "Difference (below 0: this model is better)"),
+    )
+    return table(head, lines)
+
+
+def _name(row: Facts) -> tuple[str, str]:
+    return MODELS.get(row["model"], (row["model"], row["model"]))
 
 
 def _against_champion(found: Facts | None) -> str:
@@ -189,12 +243,10 @@ def _passed(found: bool | None) -> str:
 
 
 def headline(facts: Facts) -> str:
-    """Return the three figures that say most, a sentence each."""
-    results: Sequence[Facts] = facts.get("results") or ()
-    main = facts.get("main_horizon")
-    own = next((r for r in results if r["model"] == "student" and r["horizon"] == main), None)
-    if own is None:
-        return ""
+    """Return the three figures that say most, a sentence each; below 30 wins how many there are."""
+    own = judged_row(facts)
+    if own is None or not says_enough(facts):
+        return too_few_wins(facts, "lead")
     parts = [
         note(
             f"学習に使っていない新しいリード{count(own['n'])}件(うち受注{count(own['n_won'])}件)で確かめました。",
@@ -213,18 +265,33 @@ def headline(facts: Facts) -> str:
                 "lead",
             )
         )
-    capacity = facts.get("capacity")
-    if capacity and capacity.get("precision") and capacity["precision"][0] is not None:
-        parts.append(
-            "<p class='lead'>"
-            + both(
-                f"毎週{count(capacity['per_week'])}件を点数の高い順に選ぶと受注率は",
-                f"Taking the best {count(capacity['per_week'])} leads of each week wins ",
-            )
-            + rate(capacity["precision"][0])
-            + both("、選ばないと", "; taking any, ")
-            + rate(capacity["all"])
-            + both("でした。", ".")
-            + "</p>"
-        )
+    parts.append(capacity_words(facts.get("capacity"), "lead"))
     return "".join(parts)
+
+
+def capacity_words(found: Facts | None, kind: str = "") -> str:
+    """Return what taking the best leads of each week wins, or that there is room for all."""
+    if not found or not found.get("precision") or found["precision"][0] is None:
+        return ""
+    places, weeks = count(found["per_week"]), count(found["weeks"])
+    if abs(found["precision"][0] - found["all"]) < SAME:
+        return note(
+            f"定義では営業は毎週{places}件に対応できます。確かめた{weeks}週に届いたリードはそれより少なく、"
+            "全員に電話できます。点数は電話の順番に使えます。",
+            f"The definition says that sales can work {places} leads a week. Fewer came in the "
+            f"{weeks} weeks that were checked, so everyone can be called: the score decides who "
+            "is called first.",
+            kind,
+        )
+    return (
+        f"<p class='{kind or 'words'}'>"
+        + both(
+            f"毎週{places}件(定義にある営業の枠)を点数の高い順に選ぶと受注率は",
+            f"Taking the best {places} leads of each week (the places in the definition) wins ",
+        )
+        + rate_range(found["precision"])
+        + both("、無作為に選ぶと", "; taking any at random, ")
+        + rate(found["all"])
+        + both(f"でした({weeks}週、営業が対応したリードで)。", f" ({weeks} weeks, worked leads).")
+        + "</p>"
+    )
