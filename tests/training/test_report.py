@@ -211,6 +211,31 @@ def test_no_clear_difference_is_not_counted_as_none_of_none(scorer):
     assert "0個の値のうち" not in page
 
 
+def test_fields_that_move_nothing_are_not_said_to_drive_the_score(scorer):
+    facts = copy.deepcopy(full_facts())
+    facts["explanations"]["importance"][1]["points"] = 0.0
+    facts["explanations"]["dependence"].append(
+        {
+            "field": "employees",
+            "bands": [{"label": {"ja": "5名", "en": "5"}, "points": 0.0, "n": 90, "rate": 0.1}],
+        }
+    )
+
+    part = render_report(scorer, facts).split("id='drivers'")[1].split("</section>")[0]
+
+    assert part.count("<h3>") == 1
+    assert "5名" not in part
+    assert "Employees" not in part
+
+
+@pytest.mark.parametrize(("error", "words"), [(4e-15, "reasons add up"), (0.3, "reasons do not add up")])
+def test_reasons_that_do_not_add_up_are_not_said_to(scorer, error, words):
+    facts = copy.deepcopy(full_facts())
+    facts["explanations"]["additivity"] = error
+
+    assert f"{words} to the score" in render_report(scorer, facts)
+
+
 def test_a_model_judged_on_fewer_leads_stands_apart_with_the_same_leads_beside_it(scorer):
     facts = copy.deepcopy(full_facts())
     facts["results"].append(

@@ -17,12 +17,16 @@ __all__ = ["checks_section", "drivers_section"]
 Facts = Mapping[str, Any]
 
 MOST_FIELDS = 12
+EXACT = 1e-6
+"""Error of a sum that is rounding alone, in points."""
+SHOWN = 0.05
+"""Points that read as 0.1; fewer read as none."""
 
 
 def drivers_section(facts: Facts, definition: LeadDefinition) -> str:
     """Return how many points each concept and field moves leads by, and the strongest curves."""
     explained: Facts = facts.get("explanations") or {}
-    importance: Sequence[Facts] = explained.get("importance") or ()
+    importance = _moving(explained.get("importance") or ())
     if not importance:
         return ""
     return section(
@@ -40,11 +44,15 @@ def drivers_section(facts: Facts, definition: LeadDefinition) -> str:
             "note",
         ),
         beside(
-            _groups(explained.get("groups") or ()),
+            _groups(_moving(explained.get("groups") or ())),
             _fields(importance[:MOST_FIELDS], definition),
         ),
         "<div class='pair'>",
-        *(_dependence(found, definition) for found in explained.get("dependence") or ()),
+        *(
+            _dependence(found, definition)
+            for found in explained.get("dependence") or ()
+            if _moving(found["bands"])
+        ),
         "</div>",
     )
 
@@ -59,10 +67,14 @@ def checks_section(facts: Facts, definition: LeadDefinition) -> str:
     if error is not None:
         parts.append(
             note(
-                "すべてのリードで、理由の点数を足すとちょうど全体の点数になります"
-                f"(最大の誤差 {error:.0e})。",
-                "For every lead the points of the reasons add up to the score "
-                f"(largest error {error:.0e}).",
+                "すべてのリードで、理由の点数を足すとちょうど全体の点数になります(計算上の丸めを除く)。",
+                "For every lead the points of the reasons add up to the score, but for rounding.",
+            )
+            if error < EXACT
+            else note(
+                f"理由の点数を足しても全体の点数になりません(最大の差 {error:.2g}点)。",
+                "The points of the reasons do not add up to the score "
+                f"(largest difference {error:.2g} points).",
             )
         )
     stable = explained.get("stability")
@@ -91,6 +103,11 @@ def checks_section(facts: Facts, definition: LeadDefinition) -> str:
     if says_enough(facts):
         parts.append(_signs(explained.get("signs") or (), definition))
     return section("checks", "理由は信じられるか", "Can the reasons be believed?", *parts)
+
+
+def _moving(found: Sequence[Facts]) -> list[Facts]:
+    """Return what moves a score by anything that would be shown; base rates use the source only."""
+    return [one for one in found if abs(one["points"]) >= SHOWN]
 
 
 def _groups(groups: Sequence[Facts]) -> str:

@@ -130,7 +130,8 @@ def comparison_section(facts: Facts) -> str:
                 "note",
             ),
         )
-    parts.append(_against_champion(facts.get("against_champion")))
+    by_channel = any(row["model"] == "base_rate_by_channel" for row in results)
+    parts.append(_against_champion(facts.get("against_champion"), by_channel))
     return section("comparison", "ほかの方法との比較", "Beside other methods", *parts)
 
 
@@ -194,11 +195,13 @@ def _name(row: Facts) -> tuple[str, str]:
     return MODELS.get(row["model"], (row["model"], row["model"]))
 
 
-def _against_champion(found: Facts | None) -> str:
+def _against_champion(found: Facts | None, by_channel: bool) -> str:
     if not found:
         return note(
-            "比べる現在のモデルはまだありません。流入元ごとの平均と比べています。",
-            "There is no model in use yet; the base rate by channel takes its place.",
+            "比べる現在のモデルはまだありません。"
+            + ("代わりに流入元ごとの平均と比べています。" if by_channel else ""),
+            "There is no model in use yet"
+            + ("; the base rate by channel takes its place." if by_channel else "."),
             "note",
         )
     version = found["version"]
