@@ -228,7 +228,9 @@ def test_fields_that_move_nothing_are_not_said_to_drive_the_score(scorer):
     assert "Employees" not in part
 
 
-@pytest.mark.parametrize(("error", "words"), [(4e-15, "reasons add up"), (0.3, "reasons do not add up")])
+@pytest.mark.parametrize(
+    ("error", "words"), [(4e-15, "reasons add up"), (0.3, "reasons do not add up")]
+)
 def test_reasons_that_do_not_add_up_are_not_said_to(scorer, error, words):
     facts = copy.deepcopy(full_facts())
     facts["explanations"]["additivity"] = error
