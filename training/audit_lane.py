@@ -181,8 +181,9 @@ def _nothing(n: int, n_won: int) -> AuditLane:
         None,
         None,
         Names(
-            ja=f"却下後に無作為で対応したリードの受注が{n_won}件で、{MIN_AUDIT_WINS}件に足りません。",
-            en=f"Only {n_won} of the leads worked at random after a rejection won; "
-            f"{MIN_AUDIT_WINS} are needed.",
+            ja=f"却下後に無作為で対応したリードの受注は{n_won}件です。{MIN_AUDIT_WINS}件になるまで、"
+            "却下が正しかったかは分かりません。",
+            en=f"{n_won} of the leads worked at random after a rejection won; whether rejecting "
+            f"was right can be told from {MIN_AUDIT_WINS} on.",
         ),
     )

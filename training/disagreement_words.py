@@ -16,7 +16,7 @@ __all__ = ["NOTES", "words_of"]
 
 NOTES: dict[str, Names] = {
     "named": Sentences(
-        ja="「同じ見込み」とは、対応した場合に成約する確率がモデルの推定で同じリードです。区間に0が"
+        ja="「同じ見込み」とは、対応した場合に受注する確率がモデルの推定で同じリードです。区間に0が"
         "入らないグループだけを、はっきりしたものから順に挙げています。先に挙げたグループで説明が"
         "つくものは除いています。理由が正しいかどうかは、数字だけでは分かりません。話し合いの材料です。",
         en="“The same outlook” means leads that are as likely to convert if worked, by the model’s "
@@ -30,7 +30,7 @@ NOTES: dict[str, Names] = {
         "these leads can tell.",
     ),
     "no_teacher": Sentences(
-        ja="成約がまだ少なく、リードの見込みを推定できないため、グループの比較はできません。"
+        ja="受注がまだ少なく、リードの見込みを推定できないため、グループの比較はできません。"
         "件数だけを示します。",
         en="There are too few wins to estimate any lead’s outlook, so groups cannot be compared. "
         "Only counts are shown.",

@@ -77,10 +77,11 @@ def verdict_section(facts: Facts) -> str:
         "May this model be used?",
         head,
         note(
-            "次の条件をすべて調べました(–はまだ確かめられないもの)。一つでも✗があれば、"
-            "担当者が名前と理由を残して承認しない限り使われません。",
-            "All of these were checked (– cannot be told yet). One ✗ is enough to keep the model "
-            "out, unless a named person overrides it with a reason that is kept.",
+            "次の条件をすべて調べました(–はまだ確かめられないもの)。2行目と3行目はどちらか一方が✓であればよく、"
+            "ほかに一つでも✗があれば、担当者が名前と理由を残して承認しない限り使われません。",
+            "All of these were checked (– cannot be told yet). Of the second and third one ✓ is "
+            "enough; any other ✗ keeps the model out, unless a named person overrides it with a "
+            "reason that is kept.",
         ),
         table(heads, rows, words=(1,)),
     )
