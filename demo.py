@@ -143,11 +143,18 @@ def publish(world: Path) -> str:
     maps += ["--definition", str(world / "lead_definition.yaml")]
     trained = json.loads(call("lead-train", "train", *leads, *maps, "--json"))
     version = str(trained["version"])
-    say(f"The gate says: {trained['evaluation']['verdict']['words']['en']}")
+    say(f"The gate says: {in_words(trained['evaluation']['verdict'])}")
     say(f"Promoting version {version}, approving it for the service")
     call("lead-train", "promote", version)
     call("lead-serve", "approve", version, "--why", "The demo approves its own model")
     return version
+
+
+def in_words(verdict: dict[str, Any]) -> str:
+    """Return the level of a verdict and why, as `lead-train train` says it."""
+    from training.gate_words import LEVELS
+
+    return f"{LEVELS[verdict['level']].en} {verdict['words']['en']}"
 
 
 def fetch_report(version: str) -> None:

@@ -38,6 +38,7 @@ from training.worlds import WorldSettings, make_world, write_world
 FOLDER = None  # the folder of your files, with source_map.yaml and lead_definition.yaml beside them
 LEADS = 8_000  # of the invented history
 
+pd.options.display.max_colwidth = None  # sentences are shown whole
 scratch = Path(tempfile.mkdtemp(prefix="leads-"))
 settings = TrainSettings() if FOLDER else TrainSettings(home=scratch / "registry")
 folder = Path(FOLDER) if FOLDER else scratch / "world"
@@ -106,13 +107,14 @@ pd.DataFrame(
 #
 # ## May it be used?
 #
-# Each condition has its figure and its limit; `None` says that it could not be told.
+# Each condition in a sentence, with its figure; `None` says that it could not be told. The limits
+# are in the report.
 
 # %%
-print(model.verdict.words.en)
+print(model.verdict.in_words("en"))
 pd.DataFrame(
-    [(one.name, one.passed, one.figure, one.limit) for one in model.verdict.conditions],
-    columns=["condition", "passed", "figure", "limit"],
+    [(one.name, one.passed, one.words.en) for one in model.verdict.conditions],
+    columns=["condition", "passed", "what was found"],
 )
 
 # %% [markdown]

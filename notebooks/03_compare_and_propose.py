@@ -62,7 +62,7 @@ name = settings.model_name
 if not FOLDER:
     ten_months_ago = as_of_history(history) - timedelta(days=300)
     first = train_on(history, definition, as_of=ten_months_ago, rules=Rules(draws=0))
-    print("first model:", first.verdict.words.en)
+    print("first model:", first.verdict.in_words("en"))
     answers = Override("the notebook", "so that there is a model to compare with")
     promote(settings, name, first.log(settings).version, override=answers)
 champion = load_champion(settings, name)
@@ -139,7 +139,7 @@ pd.crosstab(sides["champion"], sides["challenger"])
 # %%
 registered = challenger.log(settings)
 print(f"registered as version {registered.version} of {registered.name}")
-print(challenger.verdict.words.en)
+print(challenger.verdict.in_words("en"))
 try:
     promote(settings, name, registered.version)
     print(f"proposed; to serve it: lead-serve approve {registered.version} --why '…'")
