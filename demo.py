@@ -137,24 +137,19 @@ def tables_of(world: Path) -> list[str]:
 
 def publish(world: Path) -> str:
     """Train on the world's files and return the version that is now promoted and approved."""
+    from training.gate_words import verdict_text
+
     say("Training on it, judging on days in the past, registering the model")
     leads = [part for table in tables_of(world) for part in ("--leads", table)]
     maps = ["--source-map", str(world / "source_map.yaml")]
     maps += ["--definition", str(world / "lead_definition.yaml")]
     trained = json.loads(call("lead-train", "train", *leads, *maps, "--json"))
     version = str(trained["version"])
-    say(f"The gate says: {in_words(trained['evaluation']['verdict'])}")
+    say(f"The gate says: {verdict_text(trained['evaluation']['verdict'])}")
     say(f"Promoting version {version}, approving it for the service")
     call("lead-train", "promote", version)
     call("lead-serve", "approve", version, "--why", "The demo approves its own model")
     return version
-
-
-def in_words(verdict: dict[str, Any]) -> str:
-    """Return the level of a verdict and why, as `lead-train train` says it."""
-    from training.gate_words import LEVELS
-
-    return f"{LEVELS[verdict['level']].en} {verdict['words']['en']}"
 
 
 def fetch_report(version: str) -> None:

@@ -39,7 +39,7 @@ from training.gate_conditions import (
 )
 from training.gate_renewal import is_renewal, served_ratio
 from training.gate_segments import Part, segments_of
-from training.gate_words import LEVELS, NONE, TITLES, VERDICTS, filled
+from training.gate_words import NONE, TITLES, VERDICTS, filled, verdict_text
 from training.judging import CHAMPION, STUDENT, TEACHER
 from training.leaks.findings import Sentences
 from training.metrics import Interval
@@ -103,8 +103,7 @@ class Verdict:
 
     def in_words(self, language: str) -> str:
         """Return the level and why, in one piece of text."""
-        level = LEVELS[self.level].get(language)
-        return f"{level}{'' if language == 'ja' else ' '}{self.words.get(language)}"
+        return verdict_text(self.document(), language)
 
     def document(self) -> dict[str, Any]:
         """Return the content of ``gate.json``."""
@@ -165,7 +164,7 @@ def judge_gate(
     checks = (_exactness(scorer, codes), _arrival(scorer, leaks))
     if scorer.method == "base_rate":
         return _of_base_rates(champion, n_wins, checks)
-    if judgement is None:
+    if judgement is None or _FIRST not in judgement.probabilities:  # nothing was learnt anywhere
         return _drawn((condition("evidence", None, "–", _EVIDENCE), *checks), "", served)
     found = compare(judgement, champion)
     age = None

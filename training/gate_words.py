@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from features.terms import Names
 from training.leaks.findings import Sentences
 
@@ -307,3 +310,9 @@ VERDICTS = {
         "What did not pass: {failed}. The sentence of each says what to do.",
     ),
 }
+
+
+def verdict_text(document: Mapping[str, Any], language: str = "en") -> str:
+    """Return level and reasons of a verdict, from its document (``gate.json``), as one text."""
+    level = LEVELS[document["level"]].get(language)
+    return f"{level}{'' if language == 'ja' else ' '}{document['words'][language]}"

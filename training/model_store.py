@@ -25,6 +25,7 @@ __all__ = [
     "Registered",
     "champion_of",
     "find_version",
+    "has_store",
     "open_store",
     "read_document",
 ]
@@ -78,6 +79,14 @@ def open_store(settings: TrainSettings) -> Iterator[MlflowClient]:
         yield mlflow.MlflowClient()
     finally:
         mlflow.set_tracking_uri(before)
+
+
+def has_store(settings: TrainSettings) -> bool:
+    """Whether there is a store to ask: opening an embedded one that is not there would make it."""
+    address = settings.tracking_address
+    return not address.startswith("sqlite:///") or (
+        Path(address.removeprefix("sqlite:///")).is_file()
+    )
 
 
 def _make_embedded_store(address: str) -> None:

@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from threadpoolctl import threadpool_limits
+
 from features.definition import LeadDefinition, load_definition
 from features.errors import NotEnoughEvidence
 from features.leads import read_history
@@ -133,11 +135,22 @@ def train_on(
     in the past, then it learns from all leads and takes over the calibration that the newest ones
     taught; its reasons are checked, and the gate says whether it may be used.
     """
-    given = rules or Rules()
+    with threadpool_limits(limits=1):  # more threads add up in another order: other last bits
+        return _train_on(history, definition, as_of, recipe or Recipe(), rules or Rules(), tell)
+
+
+def _train_on(
+    history: LeadHistory,
+    definition: LeadDefinition,
+    as_of: datetime | None,
+    recipe: Recipe,
+    given: Rules,
+    tell: Progress,
+) -> TrainedModel:
     until = as_of or (as_of_history(history) if history.mode == "history" else None)
     tell("Looking for fields that know the future")
     leaks = scan_history(history, definition, as_of=until)
-    chosen, choice = _choose(history, definition, until, recipe or Recipe(), given, tell)
+    chosen, choice = _choose(history, definition, until, recipe, given, tell)
     tell = with_remaining_time(tell)
     judged = backtest(
         history, definition, as_of=until, recipe=chosen, champion=given.champion, tell=tell

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from features.definition import EVER, LeadDefinition
 from features.encoder import LeadEncoder
@@ -175,11 +176,12 @@ def learn(
         If not even a base rate can be told: no lead has a known outcome.
     """
     chosen = recipe or Recipe()
-    if history.mode == "history":
+    with threadpool_limits(limits=1):  # more threads add up in another order: other last bits
+        if history.mode == "snapshot":
+            return _learn_snapshot(history, definition, rows, chosen)
         if as_of is None:
             raise ValueError("history mode needs as_of, the day on which it stands")
         return _learn_history(history, definition, as_of, rows, chosen)
-    return _learn_snapshot(history, definition, rows, chosen)
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ from training.model_store import (
     Registered,
     champion_of,
     find_version,
+    has_store,
     open_store,
     read_document,
 )
@@ -144,6 +145,8 @@ def load_champion(settings: TrainSettings, name: str) -> Champion | None:
     Recipe and day come from its evaluation; a model that is older than these keeps the default
     recipe and no day.
     """
+    if not has_store(settings):
+        return None
     with open_store(settings) as client:
         version_now = champion_of(client, name)
     if not version_now:
@@ -178,6 +181,8 @@ def load_report(settings: TrainSettings, name: str, chosen: str) -> tuple[Regist
 
 def find_tagged(settings: TrainSettings, name: str, key: str, value: str) -> Registered | None:
     """Return the newest version with this tag, or None."""
+    if not has_store(settings):
+        return None
     with open_store(settings) as client:
         found = [
             one

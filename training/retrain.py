@@ -23,6 +23,7 @@ from features.errors import LeadQualityError
 from features.leads import read_history
 from features.source_map import load_source_map
 from training.exchange import Exchange, digest_of_files, find_exchange, read_exchange
+from training.gate_words import verdict_text
 from training.model_store import Registered
 from training.pipeline import Progress, Rules, train_on
 from training.promotion import PromotionRefused, champions, gate_of, promote
@@ -92,7 +93,7 @@ class Retraining:
     def in_words(self) -> str:
         """Say what came of it, and what to do."""
         version, name = self.registered.version, self.registered.name
-        said = str(self.verdict.get("words", {}).get("en", ""))
+        said = verdict_text(self.verdict) if self.verdict else ""
         named = "" if name == DEFAULT_NAME else f" --name {name}"
         if self.status == "nothing_new":
             return (

@@ -22,7 +22,10 @@ from training.gate_segments import Part
 from training.gate_words import TITLES, WORDS
 from training.leaks.findings import LeakFinding, LeakScan, Sentences
 from training.metrics import Interval, log_loss
+from training.pipeline import Rules, train_on
 from training.recipe import Recipe
+from training.student import StudentSettings
+from training.worlds import WorldSettings, make_world
 
 HORIZONS = (90, 180)
 
@@ -469,3 +472,20 @@ def test_the_verdict_is_told_with_its_level_in_both_languages():
 
     assert verdict.in_words("en").startswith(("Ready. ", "OK to use. "))
     assert verdict.in_words("ja").startswith(("使えます。", "条件つきで使えます。"))
+
+
+def test_a_history_in_which_nothing_could_be_learnt_is_not_enough_evidence():
+    world = make_world(WorldSettings(n_leads=1500, n_test=0, seed=3, leaks=()))
+    recipe = Recipe(student=StudentSettings(trees=30, scout_trees=15))
+
+    model = train_on(
+        world.training_part(),
+        load_definition(),
+        as_of=world.cut_off,
+        recipe=recipe,
+        rules=Rules(draws=0),
+    )
+
+    assert model.scorer.method == "student"
+    assert model.verdict.level == "not_ready"
+    assert "evidence" in model.verdict.failed

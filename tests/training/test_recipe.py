@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -115,3 +118,32 @@ def test_the_age_of_a_lead_without_dates_is_how_many_came_later() -> None:
     history = history_of({"a": None, "b": None, "c": None, "d": None}, mode="snapshot")
     rows = np.array([True, True, False, True])
     assert leads_since(history, rows).tolist() == [2, 1, 0, 0]
+
+
+def test_how_many_threads_a_machine_has_changes_no_bit():
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", _LEARN],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads},
+        ).stdout
+        for threads in ("1", "2")
+    ]
+
+    assert told[0] == told[1] != ""
+
+
+# So many leads that libraries would share the sums out between threads.
+_LEARN = """
+from features.definition import load_definition
+from training.recipe import Recipe, learn
+from training.student import StudentSettings
+from training.worlds import WorldSettings, make_world
+
+world = make_world(WorldSettings(n_leads=9000, n_test=0, seed=3))
+recipe = Recipe(student=StudentSettings(trees=20, scout_trees=10))
+learned = learn(world.training_part(), load_definition(), as_of=world.cut_off, recipe=recipe)
+print(learned.scorer.model_digest)
+"""

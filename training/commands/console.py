@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -45,11 +44,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on s
 
 def check_store(settings: TrainSettings) -> None:
     """Refuse before MLflow would make an empty store where there is none."""
-    address = settings.tracking_address
-    if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).is_file():
+    from training.model_store import has_store
+
+    if not has_store(settings):
         raise NoStoreYet(
-            f"There is no MLflow store yet at {address}; train first: lead-train train. "
-            "If you trained elsewhere, set LEAD_HOME or LEAD_TRACKING_URI as you did there."
+            f"There is no MLflow store yet at {settings.tracking_address}; train first: "
+            "lead-train train. If you trained elsewhere, set LEAD_HOME or LEAD_TRACKING_URI as "
+            "you did there."
         )
 
 

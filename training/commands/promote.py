@@ -32,6 +32,7 @@ def promote(
 
     A version that the gate keeps out ends with exit code 1 and what stands in the way.
     """
+    from training.gate_words import verdict_text
     from training.promotion import Override, OverrideInvalid
     from training.promotion import promote as propose
 
@@ -50,7 +51,7 @@ def promote(
     named = "" if found.name == settings.model_name else f" --name {shlex.quote(found.name)}"
     words = [f"Version {found.version} of {found.name} is now the champion."]
     if done.gate:
-        words.append(str(done.gate["words"]["en"]))
+        words.append(verdict_text(done.gate))
     if done.change is not None and done.change.failed:
         words.append(f"{done.change.by} answers for: {', '.join(done.change.failed)}.")
     words.append(f"Let it serve with: lead-serve approve {found.version}{named} --why '…'")
