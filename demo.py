@@ -24,7 +24,6 @@ import dev
 from dev import Stopped, say
 
 HOME = dev.ROOT / ".leads" / "demo"
-REPORT = HOME / "report.html"
 LEADS, SEED = 8000, 7
 A_DAY = timedelta(days=1)
 ANEW = "`python3 dev.py demo --fresh` starts anew."
@@ -73,7 +72,7 @@ def learn() -> dict[str, Any]:
                 shutil.rmtree(left) if left.is_dir() else left.unlink()
         state["version"] = publish(world)
         dev.remember(kept, state)
-    if not REPORT.exists():
+    if not report_file().exists():
         fetch_report(state["version"])
     return state
 
@@ -154,9 +153,14 @@ def publish(world: Path) -> str:
 
 def fetch_report(version: str) -> None:
     """Write the model's report beside its store; it is there whole or not at all."""
-    partial = REPORT.with_name("report.partial")
+    partial = report_file().with_name("report.partial")
     call("lead-train", "report", version, "--out", str(partial))
-    partial.replace(REPORT)
+    partial.replace(report_file())
+
+
+def report_file() -> Path:
+    """Return where the report of the demo's model lies."""
+    return HOME / "report.html"
 
 
 def environment() -> dict[str, str]:
@@ -260,7 +264,7 @@ def show(answer: dict[str, Any], address: str, where: TextIO) -> None:
         f"  The whole model   {address}/model",
         f"  The API           {address}/openapi.json",
         f"  Runs and models   {dev.tool('mlflow')} ui --backend-store-uri {store}",
-        f"  The report        {REPORT}  (open it in a browser)",
+        f"  The report        {report_file()}  (open it in a browser)",
         "",
     ]
     print("\n".join(lines), file=where, flush=True)

@@ -84,7 +84,10 @@ def test_no_setting_of_the_caller_leads_the_demo_elsewhere(monkeypatch):
 
     environment = demo.environment()
 
-    assert [name for name in environment if name.startswith("LEAD_")] == ["LEAD_HOME"]
+    assert [name for name in environment if name.startswith("LEAD_")] == [
+        "LEAD_HOME",
+        "LEAD_CHOICE_SECONDS",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -156,11 +159,14 @@ def stand_ins(tmp_path, monkeypatch):
     commands.mkdir(parents=True)
     log = tmp_path / "calls"
     log.touch()
+    verdict = {"level": "ready", "words": {"ja": "良い", "en": "Good."}}
+    trained = json.dumps({"version": "3", "evaluation": {"verdict": verdict}}, ensure_ascii=True)
     script = f"""#!/bin/sh
 echo "$(basename "$0") $1" >> {log}
 case "$1" in
   world) mkdir -p "$3"; touch "$3/leads.csv" ;;
-  train) touch "$LEAD_HOME/mlflow.db"; test ! -e {tmp_path}/broken && echo '{{"version": "3"}}' ;;
+  train) touch "$LEAD_HOME/mlflow.db"; test ! -e {tmp_path}/broken && echo '{trained}' ;;
+  report) touch "$4" ;;
 esac
 """
     for name in ("lead-train", "lead-serve"):
@@ -186,6 +192,7 @@ def test_a_finished_demo_is_not_made_again(stand_ins):
         "lead-train train",
         "lead-train promote",
         "lead-serve approve",
+        "lead-train report",
     ]
     assert (stand_ins / "calls").read_text().splitlines() == calls
 

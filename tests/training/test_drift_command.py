@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import world_files
 from tests.training.test_cli import lead_train
-from training.registry import promote
+from training.promotion import Override, promote
 from training.settings import TrainSettings
 
 
@@ -18,7 +18,8 @@ def home(tmp_path_factory, trained) -> Path:
     folder = tmp_path_factory.mktemp("drift") / "home"
     settings = TrainSettings(home=folder, tracking_uri="")
     registered = trained.log(settings, name="lead-quality")
-    promote(settings, registered.name, registered.version)
+    answers = Override("the test", "two thousand leads are too few for the gate")
+    promote(settings, registered.name, registered.version, override=answers)
     return folder
 
 
