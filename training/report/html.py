@@ -63,7 +63,8 @@ figure{margin:.8rem 0;break-inside:avoid}figure svg{width:100%;max-width:34rem;h
 .switch input{position:absolute;opacity:0}.switch input:checked+label{font-weight:700;
 border-bottom:2px solid var(--own)}.switch input:focus-visible+label{outline:2px solid var(--own)}
 body:has(#show-ja:checked) [lang=en],body:has(#show-en:checked) [lang=ja]{display:none}
-.pair{display:grid;grid-template-columns:1fr 1fr;gap:0 2rem}@media(max-width:44rem){
+.pair{display:grid;grid-template-columns:1fr 1fr;gap:0 2rem}.pair>*{min-width:0}
+.pair td,.pair th{padding:.32rem .35rem}.pair .bar{max-width:6.5em}@media(max-width:44rem){
 .pair{grid-template-columns:1fr}}
 @media print{body{max-width:none;padding:0;font-size:11px}.switch{display:none}h2{break-after:avoid}
 tr,figure,.verdict{break-inside:avoid}@page{margin:14mm}}
