@@ -22,7 +22,7 @@ from training.documents import figures_of
 from training.doubt import Doubt
 from training.equal_outlook import EqualOutlook
 from training.groups import Group, groups_of
-from training.metrics import Interval
+from training.metrics import Z95, Interval
 from training.sales_counts import SalesCounts, count_sales
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ MIN_DECIDED = 150
 """Accepted leads, and turned away ones, that are needed to compare anything."""
 
 MIN_OF_A_REASON = 20
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -199,7 +198,7 @@ def _name_groups(
         known = members[:, [*named, best]]
         curve = layout.fit(accepted, known)
         value, doubt = curve.last()
-        ends = sorted(curve.gap(value + far * doubt) for far in (-_Z95, _Z95))
+        ends = sorted(curve.gap(value + far * doubt) for far in (-Z95, Z95))
         gap = Interval(curve.gap(value), *ends)
         if abs(gap.value) < LEAST_GAP or gap.low <= 0.0 <= gap.high:
             break

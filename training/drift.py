@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -45,7 +45,8 @@ from training.drift_words import (
     wins_words,
 )
 from training.labels import label_history
-from training.verdicts import to_microseconds
+from training.splits import as_of_history
+from training.verdicts import since_epoch, to_microseconds
 
 if TYPE_CHECKING:
     from features.leads import LeadHistory
@@ -63,7 +64,6 @@ SMALLEST_GAP = 0.10
 """Wins that miss the promised number by less than a tenth are never an alarm."""
 
 _MIN_LEADS = 50
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000.0
 
 
@@ -284,10 +284,8 @@ def _recent(scorer: LeadScorer) -> tuple[Mapping[str, Any], list[str]]:
 def _ages(history: LeadHistory, as_of: datetime | None) -> tuple[Floats, datetime]:
     """Return the age of each lead in days, NaN where it has no date, and the end of the window."""
     arrived = history.leads["arrived_at"]
-    newest = [column.max() for column in (arrived, history.events["at"]) if column.notna().any()]
-    until = as_of or max(newest).to_pydatetime()
-    at = (until - _EPOCH) // timedelta(microseconds=1)
-    ages = (at - to_microseconds(arrived)) / _DAY
+    until = as_of or as_of_history(history)
+    ages = (since_epoch(until) - to_microseconds(arrived)) / _DAY
     return np.where(arrived.notna(), ages, np.nan), until
 
 

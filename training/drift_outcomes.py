@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from features.scorer import LeadScorer
 from training.acceptance import balance
 from training.labels import DECISION_DAYS, HistoryLabels
+from training.metrics import Z95
 from training.periods import period_cuts
 
 __all__ = [
@@ -290,7 +291,7 @@ def compare_wins(
     observed = int(now.observed.sum())
     shape = expected**2 / doubt
     law = nbinom(shape, shape / (shape + expected))
-    error = 1.959963984540054 * float(np.sqrt(1.0 / (observed + 0.5) + 1.0 / shape))
+    error = Z95 * float(np.sqrt(1.0 / (observed + 0.5) + 1.0 / shape))
     ratio = observed / expected
     return {
         "days": days,

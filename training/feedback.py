@@ -23,7 +23,7 @@ from training.verdicts import standing_events
 if TYPE_CHECKING:
     from features.leads import LeadHistory
 
-__all__ = ["Feedback", "MovedValue", "compare_with_champion"]
+__all__ = ["Feedback", "MovedValue", "what_feedback_changed"]
 
 Codes = NDArray[np.int32]
 Floats = NDArray[np.float64]
@@ -98,7 +98,7 @@ class Feedback:
         }
 
 
-def compare_with_champion(
+def what_feedback_changed(
     champion: LeadScorer,
     scorer: LeadScorer,
     history: LeadHistory,

@@ -14,7 +14,7 @@ from training.audit_lane import MIN_AUDIT_WINS, AuditLane
 from training.gate_scores import curve_differences, resampled_means
 from training.gate_words import LIMITS, SIMPLER, WORDS, filled
 from training.leaks.findings import Sentences
-from training.metrics import Interval, log_loss, predicted_over_observed, roc_auc
+from training.metrics import Z95, Interval, log_loss, predicted_over_observed, roc_auc
 
 __all__ = [
     "Comparison",
@@ -47,7 +47,6 @@ MOST_GUARDED = 1e-3
 SERVED_RATIOS = (0.2, 1.1)
 """What is served over the chance of worked leads: reasons lower a chance to a half at most, junk to
 nothing; four in five leads would have to be junk to leave a fifth."""
-_Z95 = 1.959963984540054
 
 Floats = NDArray[np.float64]
 Text = str | Names
@@ -235,8 +234,8 @@ def is_calibrated(found: Comparison) -> Condition:
 
 def _widened(ratio: Interval, error: float) -> Interval:
     """Return a ratio with its 95 % interval after one more error, independent, of its logarithm."""
-    own = np.log(ratio.high / ratio.value) / _Z95
-    reach = float(np.exp(_Z95 * np.hypot(own, error)))
+    own = np.log(ratio.high / ratio.value) / Z95
+    reach = float(np.exp(Z95 * np.hypot(own, error)))
     return Interval(ratio.value, ratio.value / reach, ratio.value * reach)
 
 

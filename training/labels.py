@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,6 +23,8 @@ from training.verdicts import (
     acts_by_lead,
     judge,
     judge_snapshot,
+    moment_of,
+    since_epoch,
     standing_events,
     to_microseconds,
 )
@@ -44,7 +46,6 @@ __all__ = [
 DECISION_DAYS = 30.0
 """Days sales gets to decide: younger undecided leads are pending, acceptance is read after it."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = 86_400_000_000  # microseconds
 
 
@@ -236,7 +237,7 @@ def label_history(
 
 
 def _labels_at(history: LeadHistory, definition: LeadDefinition, as_of: datetime) -> HistoryLabels:
-    cut_off = _since_epoch(as_of)
+    cut_off = since_epoch(as_of)
     arrived = to_microseconds(history.leads["arrived_at"])
     known = np.asarray(history.leads["arrived_at"].notna()) & (arrived <= cut_off)
     events = history.events
@@ -261,7 +262,7 @@ def _labels_at(history: LeadHistory, definition: LeadDefinition, as_of: datetime
         dtype=np.int64,
     )
     if began is not None:
-        entered = np.maximum(entered, _since_epoch(began))
+        entered = np.maximum(entered, since_epoch(began))
     won, decided = (
         np.array([np.nan if at is None else float(at) for at in times], dtype=np.float64)
         for times in ([v.won for v in verdicts], [v.decided for v in verdicts])
@@ -348,14 +349,8 @@ def _recording_began(definition: LeadDefinition, events: pd.DataFrame) -> dateti
         wins = to_microseconds(events.loc[np.asarray(events["kind"] == "won"), "at"])
         if len(wins) == 0:
             return None
-        first = (
-            (_EPOCH + timedelta(microseconds=int(wins.min()))).astimezone(definition.zone).date()
-        )
+        first = moment_of(int(wins.min())).astimezone(definition.zone).date()
     return datetime.combine(first, time(), definition.zone)
-
-
-def _since_epoch(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def _reasons(verdicts: Sequence[Verdict], known: NDArray[np.bool_]) -> NDArray[np.object_]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from features.errors import NotEnoughEvidence
 
 __all__ = [
+    "Z95",
     "Evaluation",
     "Interval",
     "ReliabilityBin",
@@ -38,7 +39,7 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 _SMALLEST = 1e-12
-_Z95 = 1.959963984540054
+Z95 = 1.959963984540054
 
 
 class Interval(NamedTuple):
@@ -187,9 +188,7 @@ def predicted_over_observed(
         return Interval(float("inf"), float("nan"), float("nan"))
     error = float(np.sqrt(((weights * (outcome - probability)) ** 2).sum())) / observed
     ratio = predicted / observed
-    return Interval(
-        ratio, ratio * float(np.exp(-_Z95 * error)), ratio * float(np.exp(_Z95 * error))
-    )
+    return Interval(ratio, ratio * float(np.exp(-Z95 * error)), ratio * float(np.exp(Z95 * error)))
 
 
 def reliability_curve(
@@ -223,7 +222,7 @@ def weighted_rate(outcome: Floats, weight: Floats) -> Interval:
     return Interval(rate, *wilson_interval(rate * effective, effective))
 
 
-def wilson_interval(n_won: float, n: float, z: float = _Z95) -> tuple[float, float]:
+def wilson_interval(n_won: float, n: float, z: float = Z95) -> tuple[float, float]:
     """Return Wilson's score interval of a rate (E. B. Wilson, JASA 1927); (0, 1) without leads.
 
     >>> low, high = wilson_interval(20, 100)

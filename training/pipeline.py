@@ -22,7 +22,7 @@ from training.disagreements import find_disagreements
 from training.drift import watch_drift
 from training.evaluation import Backtest, backtest, calibrated
 from training.explanation_checks import check_explanations
-from training.feedback import compare_with_champion
+from training.feedback import what_feedback_changed
 from training.gate import Verdict, judge_gate
 from training.gate_segments import parts_of
 from training.labels import label_counts
@@ -31,6 +31,7 @@ from training.recipe import Learned, Recipe, learn
 from training.reference import describe_past
 from training.remaining import with_remaining_time
 from training.rolling import first_cut_off
+from training.splits import as_of_history
 from training.trained_model import TrainedModel
 
 if TYPE_CHECKING:
@@ -175,17 +176,6 @@ def _train_on(
     return TrainedModel(told, learned, judged, verdict, leaks, history.findings, chosen)
 
 
-def as_of_history(history: LeadHistory) -> datetime:
-    """Return the last moment the files speak of: the newest arrival or event."""
-    newest = max(
-        column.max()
-        for column in (history.leads["arrived_at"], history.events["at"])
-        if column.notna().any()
-    )
-    moment: datetime = newest.to_pydatetime()
-    return moment.astimezone(UTC)
-
-
 def _choose(
     history: LeadHistory,
     definition: LeadDefinition,
@@ -265,7 +255,7 @@ def _facts(
     }
     champion = rules.champion
     if champion is not None and champion.as_of is not None and history.mode == "history":
-        facts["feedback"] = compare_with_champion(
+        facts["feedback"] = what_feedback_changed(
             champion.scorer,
             scorer,
             history,

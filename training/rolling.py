@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property, partial
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,13 +26,20 @@ from training.judging import (
 from training.labels import HistoryLabels, SnapshotLabels, label_history, label_snapshot
 from training.lineage import FOLLOW_SHARE, Line
 from training.recipe import Learned, Recipe, learn
-from training.splits import earlier_part, time_order
-from training.verdicts import to_microseconds
+from training.splits import cut_off_at, earlier_part, following_spans, time_order
+from training.verdicts import since_epoch, to_microseconds
 
 if TYPE_CHECKING:
     from features.leads import LeadHistory
 
-__all__ = ["N_ORIGINS", "RollingJudgement", "first_cut_off", "judge_rolling", "pool"]
+__all__ = [
+    "N_ORIGINS",
+    "RollingJudgement",
+    "first_cut_off",
+    "judge_rolling",
+    "judged_spans",
+    "pool",
+]
 
 N_ORIGINS = 4
 _SHARES = (0.55, 0.5, 0.45, 0.4, 0.35, 0.3)
@@ -42,7 +48,6 @@ _WINS_WANTED = 150
 _ALONE = 0.8
 _SNAPSHOT_SHARES = (0.55, 0.7, 0.85)
 _SNAPSHOT_ALONE = 0.75
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -196,7 +201,7 @@ def judge_rolling(
     if as_of is None:
         raise ValueError("history mode needs as_of")
     known = label_history(history, definition, as_of)
-    spans = _spans(history, definition, known, n_origins)
+    spans = judged_spans(history, definition, known, n_origins)
     line = Line(history, definition, chosen)
     opponent = None if champion is None else Opponent(champion, history)
     theirs = line if opponent is None else _line_of(opponent, line)
@@ -242,10 +247,10 @@ def first_cut_off(
     if as_of is None:
         raise ValueError("history mode needs as_of")
     known = label_history(history, definition, as_of)
-    return _spans(history, definition, known, N_ORIGINS)[0][0], None
+    return judged_spans(history, definition, known, N_ORIGINS)[0][0], None
 
 
-def _spans(
+def judged_spans(
     history: LeadHistory, definition: LeadDefinition, known: HistoryLabels, n_origins: int
 ) -> list[tuple[datetime, Mask]]:
     """Return cut-offs, oldest first, each with the leads up to the next one."""
@@ -257,36 +262,21 @@ def _spans(
     old_enough = np.asarray(known.state != "not_arrived") & (
         known.follow_up_days >= FOLLOW_SHARE * main
     )
-    ordered = np.sort(arrived[old_enough])
-    if len(ordered) < 2:
+    if int(old_enough.sum()) < 2:
         raise NotEnoughEvidence(
             "The history is too short to keep its newest part for judging. Give leads of more days."
         )
-
-    def day_at(share: float) -> datetime:
-        # A moment before that lead came: what arrives at the cut-off itself counts as known.
-        return _EPOCH + timedelta(microseconds=int(ordered[int(len(ordered) * share)]) - 1)
-
     won = known.worked & (known.entry_days == 0.0) & (known.won_days <= main) & old_enough
     starts: list[float] = []
     for share in _SHARES:
-        start = day_at(share)
+        start = cut_off_at(arrived, old_enough, share)
         if main not in _published(label_history(history, definition, start), definition):
             break
         starts.append(share)
-        if int((won & (arrived > _microseconds(start))).sum()) >= _WINS_WANTED:
+        if int((won & (arrived > since_epoch(start))).sum()) >= _WINS_WANTED:
             break
     shares = np.linspace(starts[-1], 1.0, n_origins + 1)[:-1] if starts else [_ALONE]
-    days = sorted({day_at(float(share)) for share in shares})
-    edges = [*map(_microseconds, days), int(ordered[-1])]
-    return [
-        (day, old_enough & (arrived > first) & (arrived <= last))
-        for day, (first, last) in zip(days, pairwise(edges), strict=True)
-    ]
-
-
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(microseconds=1)
+    return following_spans(arrived, old_enough, shares)
 
 
 def _published(labels: HistoryLabels, definition: LeadDefinition) -> tuple[int, ...]:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.doubt import Doubt, hazards_until, observed_days
+from training.metrics import Z95
 
 if TYPE_CHECKING:
     from features.definition import LeadDefinition
@@ -36,8 +37,6 @@ POOLED_SPREAD = 1.0
 
 REASON_SPREAD = 0.4
 """How far each reason may lie from where it would be if only all moved together."""
-
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +210,7 @@ def _most_likely(n_won: Floats, expected: Floats, covariance: Floats) -> tuple[F
 
 
 def _estimate(prior: float, moved: float, spread: float, won: NDArray[np.bool_]) -> ShiftEstimate:
-    reach = _Z95 * float(spread)
+    reach = Z95 * float(spread)
     shift = prior + float(moved)
     return ShiftEstimate(shift, shift - reach, shift + reach, len(won), int(won.sum()), prior)
 

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import NotEnoughEvidence
-from training.verdicts import to_microseconds
+from training.verdicts import moment_of, since_epoch, to_microseconds
 
 if TYPE_CHECKING:
     from features.leads import LeadHistory
 
-__all__ = ["Origin", "earlier_part", "last_span", "origin_at", "time_order"]
+__all__ = [
+    "Origin",
+    "as_of_history",
+    "cut_off_at",
+    "earlier_part",
+    "following_spans",
+    "last_span",
+    "origin_at",
+    "time_order",
+]
 
 Mask = NDArray[np.bool_]
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,11 +55,52 @@ def origin_at(history: LeadHistory, cut_off: datetime, test_days: float) -> Orig
     """Return the split at one cut-off; the leads of the `test_days` days after it are the test."""
     arrived = to_microseconds(history.leads["arrived_at"])
     is_timed = np.asarray(history.leads["arrived_at"].notna())
-    start = (cut_off - _EPOCH) // _MICROSECOND
-    end = start + timedelta(days=test_days) // _MICROSECOND
+    start, end = since_epoch(cut_off), since_epoch(cut_off + timedelta(days=test_days))
     return Origin(
         cut_off, is_timed & (arrived < start), is_timed & (arrived >= start) & (arrived < end)
     )
+
+
+def as_of_history(history: LeadHistory) -> datetime:
+    """Return the last moment the files speak of: the newest arrival or event."""
+    newest = max(
+        column.max()
+        for column in (history.leads["arrived_at"], history.events["at"])
+        if column.notna().any()
+    )
+    moment: datetime = newest.to_pydatetime()
+    return moment.astimezone(UTC)
+
+
+def cut_off_at(arrived: NDArray[np.int64], asked: Mask, share: float) -> datetime:
+    """Return the moment before the lead came that has `share` of the asked leads before it.
+
+    Before it, since what arrives at the cut-off itself counts as known: it would be learnt from.
+    """
+    ordered = np.sort(arrived[asked])
+    return moment_of(int(ordered[int(len(ordered) * share)]) - 1)
+
+
+def following_spans(
+    arrived: NDArray[np.int64], asked: Mask, shares: Iterable[float]
+) -> list[tuple[datetime, Mask]]:
+    """Return cut-offs, oldest first, each with the asked leads up to the next one.
+
+    Parameters
+    ----------
+    arrived : ndarray of int64, shape (n_leads,)
+        Microseconds since 1970 (UTC).
+    asked : ndarray of bool
+        Leads that can be judged; at least one.
+    shares : iterable of float
+        Shares of these before each cut-off, below 1.
+    """
+    days = sorted({cut_off_at(arrived, asked, float(share)) for share in shares})
+    edges = [*map(since_epoch, days), int(arrived[asked].max())]
+    return [
+        (day, asked & (arrived > first) & (arrived <= last))
+        for day, (first, last) in zip(days, pairwise(edges), strict=True)
+    ]
 
 
 def last_span(
@@ -79,7 +129,7 @@ def last_span(
     _require_share(share)
     arrived = to_microseconds(history.leads["arrived_at"])
     is_timed = np.asarray(history.leads["arrived_at"].notna())
-    end = (as_of - timedelta(days=follow_days) - _EPOCH) // _MICROSECOND
+    end = since_epoch(as_of - timedelta(days=follow_days))
     ordered = np.sort(arrived[is_timed & (arrived <= end)])
     start = (
         int(ordered[min(len(ordered) - 1, round(len(ordered) * (1.0 - share)))])
@@ -92,7 +142,7 @@ def last_span(
         raise NotEnoughEvidence(
             "The history is too short to keep its newest part for judging. Give leads of more days."
         )
-    return Origin(_EPOCH + timedelta(microseconds=start), train, test)
+    return Origin(moment_of(start), train, test)
 
 
 def time_order(history: LeadHistory) -> NDArray[np.intp]:

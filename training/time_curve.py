@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from training.documents import finite
 from training.judging import STUDENT
 from training.labels import HistoryLabels
-from training.metrics import Interval
+from training.metrics import Z95, Interval
 
 if TYPE_CHECKING:
     from training.rolling import RollingJudgement
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["CurvePoint", "kaplan_meier", "time_curve"]
 
 _STEPS = 24
-_Z95 = 1.959963984540054
 
 Floats = NDArray[np.float64]
 
@@ -109,7 +108,7 @@ def kaplan_meier(
         if left <= 0.0:
             found.append(Interval(1.0, float("nan"), 1.0))
             continue
-        reach = _Z95 * float(np.sqrt(variance[place])) / abs(np.log(left))
+        reach = Z95 * float(np.sqrt(variance[place])) / abs(np.log(left))
         found.append(
             Interval(1.0 - left, 1.0 - left ** np.exp(-reach), 1.0 - left ** np.exp(reach))
         )

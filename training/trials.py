@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,11 +23,12 @@ from features.terms import Names
 from training.calibrate import Fold, pooled_shift
 from training.candidates import Candidate, by_fields, by_recency, history_sizes, snapshot_sizes
 from training.labels import HistoryLabels, SnapshotLabels, label_history, label_snapshot
+from training.lineage import FOLLOW_SHARE
 from training.metrics import censoring_weights, log_losses
 from training.recency import lead_weights
 from training.recipe import Recipe, shown_encoder, teach_codes
 from training.snapshot_teacher import SnapshotTeacher
-from training.splits import time_order
+from training.splits import following_spans, time_order
 from training.stability import Evidence, UnstableFields, history_evidence, unstable_fields
 from training.teacher import HazardTeacher
 from training.verdicts import to_microseconds
@@ -44,11 +45,7 @@ Mask = NDArray[np.bool_]
 N_ORIGINS = 4
 FIRST_SHARE = 0.5
 """Of the leads that can be judged, those before the first cut-off."""
-FOLLOW_SHARE = 0.75
-"""Of the main horizon, for the youngest judged lead."""
 DEFAULT = Names(ja="標準のレシピ", en="the default recipe")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 
 
 class Losses(NamedTuple):
@@ -196,15 +193,10 @@ class HistoryTrial:
         old_enough = np.asarray(self.known.state != "not_arrived") & (
             self.known.follow_up_days >= FOLLOW_SHARE * self.definition.main_horizon
         )
-        ordered = np.sort(arrived[old_enough])
-        if len(ordered) < N_ORIGINS:
+        if int(old_enough.sum()) < N_ORIGINS:
             raise NotEnoughEvidence("The history is too short to try recipes on parts of it.")
         shares = np.linspace(FIRST_SHARE, 1.0, N_ORIGINS + 1)[:-1]
-        edges = sorted({int(ordered[int(len(ordered) * share)]) for share in shares})
-        return [
-            (_EPOCH + first * _MICROSECOND, old_enough & (arrived >= first) & (arrived < last))
-            for first, last in pairwise([*edges, int(ordered[-1]) + 1])
-        ]
+        return following_spans(arrived, old_enough, shares)
 
 
 class SnapshotTrial:

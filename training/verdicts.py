@@ -6,6 +6,7 @@ The rules and their grounds are in `training.labels`; here is one lead at a time
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,9 +24,13 @@ __all__ = [
     "acts_by_lead",
     "judge",
     "judge_snapshot",
+    "moment_of",
+    "since_epoch",
     "standing_events",
     "to_microseconds",
 ]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 NO_REASON = "no_reason"
 """The code that a rejection without a reason is read as."""
@@ -66,6 +71,16 @@ class Verdict(NamedTuple):
 def to_microseconds(times: pd.Series[Any]) -> NDArray[np.int64]:
     """Return UTC times as microseconds since 1970; a missing time is the smallest number."""
     return np.asarray(times.dt.tz_convert(None).to_numpy(dtype="datetime64[us]").view(np.int64))
+
+
+def since_epoch(moment: datetime) -> int:
+    """Return a moment as microseconds since 1970 (UTC)."""
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def moment_of(microseconds: int) -> datetime:
+    """Return the moment of so many microseconds since 1970 (UTC)."""
+    return _EPOCH + timedelta(microseconds=microseconds)
 
 
 def standing_events(events: pd.DataFrame, definition: LeadDefinition) -> pd.DataFrame:

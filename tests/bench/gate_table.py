@@ -36,7 +36,7 @@ from training.gate_conditions import Comparison
 from training.labels import HistoryLabels, label_history
 from training.metrics import censoring_weights
 from training.recipe import Recipe, distil, shown_encoder, teach_codes
-from training.rolling import _spans
+from training.rolling import judged_spans
 from training.student import StudentSettings
 from training.worlds import HORIZONS, World, WorldSettings, make_world
 
@@ -220,7 +220,7 @@ def _stands(
     earlier: Floats | None = None
     stale: Floats | None = None
     rows_before: Mask | None = None
-    spans = _spans(history, definition, known, CUT_OFFS)
+    spans = judged_spans(history, definition, known, CUT_OFFS)
     # One encoder, of the oldest cut-off, for all: reading the leads takes longer than learning.
     encoder = LeadEncoder.fit(
         history, definition, label_history(history, definition, spans[0][0]).state != "not_arrived"

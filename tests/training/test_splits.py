@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from features.errors import NotEnoughEvidence
 from tests.training.histories import day, history_of
-from training.splits import earlier_part, last_span, origin_at, time_order
+from training.splits import earlier_part, following_spans, last_span, origin_at, time_order
+from training.verdicts import since_epoch, to_microseconds
 
 YEAR = history_of({f"L{k}": float(k) for k in range(365)})
 
@@ -71,3 +72,19 @@ def test_the_earlier_part_is_the_share_rounded_down_and_never_later_than_the_res
 def test_three_quarters_of_the_public_task_are_as_published() -> None:
     earlier, later = earlier_part(history_of({f"L{k}": float(k) for k in range(7340)}))
     assert (earlier.sum(), later.sum()) == (5505, 1835)
+
+
+def test_following_spans_ask_each_later_lead_once_and_none_that_is_known_at_its_cut_off() -> None:
+    arrived = to_microseconds(YEAR.leads["arrived_at"])
+    asked = np.arange(len(arrived)) % 3 > 0
+
+    spans = following_spans(arrived, asked, (0.5, 0.75))
+
+    times_asked = sum(rows.astype(int) for _, rows in spans)
+    is_later = asked & (arrived > since_epoch(spans[0][0]))
+    assert times_asked.tolist() == is_later.astype(int).tolist()
+    for cut_off, rows in spans:
+        origin = origin_at(YEAR, cut_off, 30)
+        known = arrived <= since_epoch(cut_off)
+        assert rows.any()
+        assert not (rows & (origin.train | known)).any()

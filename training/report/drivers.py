@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.wording import group_name, input_name
 from training.report.evidence import says_enough
-from training.report.html import bar, beside, both, count, decimal, note, rate, section, table
+from training.report.html import bar, beside, both, count, decimal, note, rate, said, section, table
 
 if TYPE_CHECKING:
     from features.definition import LeadDefinition
@@ -147,7 +147,7 @@ def _dependence(found: Facts, definition: LeadDefinition) -> str:
     most = max((abs(band["points"]) for band in bands), default=0.0) or 1.0
     rows = [
         (
-            both(*_pair(band["label"])),
+            said(band["label"]),
             f"{band['points']:+.1f}",
             bar(abs(band["points"]) / most, "down" if band["points"] < 0 else ""),
             rate(band["rate"]),
@@ -183,7 +183,7 @@ def _signs(signs: Sequence[Facts], definition: LeadDefinition) -> str:
         return told
     rows = [
         (
-            _field(definition, found["field"]) + ": " + both(*_pair(found["value"])),
+            _field(definition, found["field"]) + ": " + said(found["value"]),
             f"{found['points']:+.1f}",
             f"{found['observed_points']:+.1f}",
         )
@@ -207,9 +207,3 @@ def _signs(signs: Sequence[Facts], definition: LeadDefinition) -> str:
 
 def _field(definition: LeadDefinition, name: str) -> str:
     return both(input_name(definition, name, "ja"), input_name(definition, name, "en"))
-
-
-def _pair(label: object) -> tuple[str, str]:
-    if isinstance(label, Mapping):
-        return str(label["ja"]), str(label["en"])
-    return str(label), str(label)

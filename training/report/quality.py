@@ -160,7 +160,7 @@ def slices_section(facts: Facts) -> str:
 
     rows = [
         (
-            _named(found, "field") + ": " + _named(found, "value"),
+            ": ".join(said(found.get(f"{key}_names") or found[key]) for key in ("field", "value")),
             f"{count(found['n'])} ({count(found['n_won'])})",
             rate(found["promised"]) + " " + bar(found["promised"]),
             rate_range(found["observed"]),
@@ -323,8 +323,3 @@ def _worked_only(ja: str = "", en: str = "") -> str:
         f"promised for all leads lies somewhat below by design.{en}",
         "note",
     )
-
-
-def _named(found: Facts, key: str) -> str:
-    names = found.get(f"{key}_names")
-    return both(names["ja"], names["en"]) if names else both(str(found[key]), str(found[key]))
