@@ -279,7 +279,7 @@ def lock(options: argparse.Namespace) -> int:
     partial = LOCK.with_suffix(".partial")
     if options.keep:
         shutil.copy(LOCK, partial)
-    how = "--extra serve --extra train --extra dev --universal --fork-strategy fewest --quiet"
+    how = "--extra serve --extra postgresql --extra train --extra dev --universal --fork-strategy fewest --quiet"
     how += " --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version"
     code = run(
         [tool("uv"), "pip", "compile", "pyproject.toml", *how.split(), ".".join(map(str, OLDEST))]

@@ -71,6 +71,76 @@ class ServeSettings(BaseSettings):
         float,
         Field(gt=0, le=4096, description="largest model folder that is fetched, in megabytes"),
     ] = 256.0
+    model_sources: Annotated[
+        str,
+        Field(
+            description="where a model's files may lie: prefixes with commas between; empty: "
+            "mlflow-artifacts: of the store, or folders under LEAD_HOME"
+        ),
+    ] = ""
+    registry_seconds: Annotated[
+        float,
+        Field(
+            ge=0,
+            le=86_400,
+            description="how often MLflow is asked whether another version is proposed; 0: never",
+        ),
+    ] = 900.0
+    access: Annotated[
+        Literal["keys", "open"],
+        Field(
+            description="keys: every caller shows a key or signs in; open: nobody does, on this "
+            "machine's own address only"
+        ),
+    ] = "keys"
+    proxy_header: Annotated[
+        str,
+        Field(
+            max_length=64,
+            description="header in which a proxy names the person it signed in; empty: none",
+        ),
+    ] = ""
+    proxy_addresses: Annotated[
+        str, Field(description="addresses whose proxy headers are believed, with commas between")
+    ] = "127.0.0.1"
+    public_url: Annotated[
+        str,
+        Field(
+            max_length=200,
+            description="address under which people reach the pages, e.g. https://leads.example",
+        ),
+    ] = ""
+    session_hours: Annotated[
+        float, Field(gt=0, le=720, description="how long a sign-in lasts, in hours")
+    ] = 12.0
+    rate_per_minute: Annotated[
+        int, Field(gt=0, description="requests a minute of one key, in each worker")
+    ] = 6_000
+    workers: Annotated[
+        int, Field(ge=0, le=64, description="scoring processes; 0: one for each core")
+    ] = 1
+    concurrency: Annotated[
+        int, Field(gt=0, le=10_000, description="requests in work at once, in each worker")
+    ] = 64
+    waiting: Annotated[
+        int, Field(ge=0, le=10_000, description="requests that may wait for their turn")
+    ] = 256
+    read_seconds: Annotated[
+        float, Field(gt=0, le=600, description="time in which a request must have been read")
+    ] = 10.0
+    idle_seconds: Annotated[
+        float, Field(gt=0, le=600, description="time after which a silent connection is closed")
+    ] = 15.0
+    stop_seconds: Annotated[
+        float, Field(gt=0, le=600, description="time that requests in work have when it ends")
+    ] = 10.0
+    retention_days: Annotated[
+        int,
+        Field(ge=0, le=36_500, description="recorded scores and events older are deleted; 0: none"),
+    ] = 0
+    log_format: Annotated[
+        Literal["json", "text"], Field(description="form of the log lines on standard error")
+    ] = "json"
 
     @property
     def database_address(self) -> str:

@@ -98,7 +98,7 @@ def test_the_table_of_settings_gives_the_defaults_that_the_programs_have(setting
 
 
 def test_no_path_is_described_that_the_service_does_not_have(guide, tmp_path):
-    app = create_app(ServeSettings(home=tmp_path))
+    app = create_app(ServeSettings(access="open", home=tmp_path))
     known = {re.sub(r"\{.*", "", path) for path in app.openapi()["paths"]}
 
     told = set(re.findall(r"(?:GET|POST|PUT|DELETE) (/v1/[a-z/-]*)", guide))
@@ -107,7 +107,7 @@ def test_no_path_is_described_that_the_service_does_not_have(guide, tmp_path):
 
 
 def test_every_path_of_the_service_is_described(guide, tmp_path):
-    app = create_app(ServeSettings(home=tmp_path))
+    app = create_app(ServeSettings(access="open", home=tmp_path))
     paths = set(app.openapi()["paths"]) | {
         route.path for route in app.routes if hasattr(route, "methods")
     }

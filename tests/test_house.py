@@ -100,7 +100,7 @@ def test_every_locked_package_has_hashes_and_no_address():
 def test_the_lock_holds_every_package_that_the_project_names():
     extras = PROJECT["project"]["optional-dependencies"]
     asked = [*PROJECT["project"]["dependencies"]]
-    asked += [name for extra in ("serve", "train", "dev") for name in extras[extra]]
+    asked += [name for extra in ("serve", "postgresql", "train", "dev") for name in extras[extra]]
     lock = (ROOT / "requirements.lock").read_text("utf-8").lower()
 
     names = [re.split(r"[<>=\[ ]", requirement)[0].lower() for requirement in asked]

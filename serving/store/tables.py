@@ -6,7 +6,18 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-__all__ = ["METADATA", "APPROVALS", "PREDICTIONS", "UtcTime"]
+__all__ = [
+    "ACCOUNTS",
+    "ACTIONS",
+    "APPROVALS",
+    "EVENTS",
+    "KEYS",
+    "LINES",
+    "METADATA",
+    "PREDICTIONS",
+    "SESSIONS",
+    "UtcTime",
+]
 
 
 class UtcTime(sa.TypeDecorator[datetime]):
@@ -39,15 +50,16 @@ METADATA = sa.MetaData(
     naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"}
 )
 
+
+def _id() -> sa.Column[int]:
+    kind = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+    return sa.Column("id", kind, primary_key=True, autoincrement=True)
+
+
 PREDICTIONS = sa.Table(
     "predictions",
     METADATA,
-    sa.Column(
-        "id",
-        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    _id(),
     sa.Column("lead_id", sa.String(200), nullable=False),
     sa.Column("as_of", UtcTime, nullable=False),
     sa.Column("recorded_at", UtcTime, nullable=False),
@@ -62,6 +74,10 @@ PREDICTIONS = sa.Table(
     sa.Column("acceptance", sa.Double, nullable=True),
     sa.Column("inputs", sa.JSON, nullable=False),
     sa.Column("answer", sa.JSON, nullable=False),
+    sa.Column("channel", sa.String(200), nullable=True),
+    sa.Column("line", sa.Double, nullable=True),
+    sa.Column("audit_probability", sa.Double, nullable=True),
+    sa.Column("is_audited", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(None, "lead_id", "as_of"),
     sa.Index(None, "recorded_at"),
     sqlite_autoincrement=True,
@@ -70,17 +86,97 @@ PREDICTIONS = sa.Table(
 APPROVALS = sa.Table(
     "approvals",
     METADATA,
-    sa.Column(
-        "id",
-        sa.BigInteger().with_variant(sa.Integer, "sqlite"),
-        primary_key=True,
-        autoincrement=True,
-    ),
+    _id(),
     sa.Column("model_name", sa.String(200), nullable=False),
     sa.Column("version", sa.String(40), nullable=False),
     sa.Column("digest", sa.String(64), nullable=False),
     sa.Column("approved_by", sa.String(200), nullable=False),
     sa.Column("approved_at", UtcTime, nullable=False),
     sa.Column("why", sa.Text, nullable=False),
+    sa.Column("manifest_digest", sa.String(64), nullable=True),
     sqlite_autoincrement=True,
 )
+
+EVENTS = sa.Table(
+    "events",
+    METADATA,
+    _id(),
+    sa.Column("event_id", sa.String(200), nullable=False, unique=True),
+    sa.Column("lead_id", sa.String(200), nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("reason", sa.String(200), nullable=True),
+    sa.Column("amount", sa.Double, nullable=True),
+    sa.Column("actor", sa.String(200), nullable=True),
+    sa.Column("source", sa.String(200), nullable=True),
+    sa.Column("return_on", sa.Date, nullable=True),
+    sa.Column("received_at", UtcTime, nullable=False),
+    sa.Column("received_from", sa.String(200), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Index(None, "lead_id", "at"),
+    sa.Index(None, "kind", "at"),
+    sqlite_autoincrement=True,
+)
+"""What sales did and what became of leads; append-only. `digest` tells a repeat from a clash."""
+
+LINES = sa.Table(
+    "lines",
+    METADATA,
+    sa.Column("week", sa.Date, primary_key=True),
+    sa.Column("model_name", sa.String(200), primary_key=True),
+    sa.Column("model_digest", sa.String(64), primary_key=True),
+    sa.Column("line", sa.Double, nullable=False),
+    sa.Column("break_even", sa.Double, nullable=False),
+    sa.Column("capacity", sa.Integer, nullable=False),
+    sa.Column("expected_arrivals", sa.Double, nullable=False),
+    sa.Column("audit_probability", sa.Double, nullable=False),
+    sa.Column("n_scores", sa.Integer, nullable=False),
+    sa.Column("made_at", UtcTime, nullable=False),
+)
+"""The hand-off line of each week (its Monday): drawn once, the same for every worker."""
+
+KEYS = sa.Table(
+    "keys",
+    METADATA,
+    sa.Column("key_id", sa.String(8), primary_key=True),
+    sa.Column("name", sa.String(200), nullable=False),
+    sa.Column("scopes", sa.String(200), nullable=False),
+    sa.Column("secret_sha256", sa.String(64), nullable=False),
+    sa.Column("made_at", UtcTime, nullable=False),
+    sa.Column("made_by", sa.String(200), nullable=False),
+    sa.Column("expires_at", UtcTime, nullable=True),
+    sa.Column("revoked_at", UtcTime, nullable=True),
+    sa.Column("last_used_at", UtcTime, nullable=True),
+)
+
+ACCOUNTS = sa.Table(
+    "accounts",
+    METADATA,
+    sa.Column("name", sa.String(200), primary_key=True),
+    sa.Column("password_hash", sa.String(200), nullable=False),
+    sa.Column("scopes", sa.String(200), nullable=False),
+    sa.Column("made_at", UtcTime, nullable=False),
+    sa.Column("disabled_at", UtcTime, nullable=True),
+)
+
+SESSIONS = sa.Table(
+    "sessions",
+    METADATA,
+    sa.Column("token_sha256", sa.String(64), primary_key=True),
+    sa.Column("account", sa.String(200), nullable=False),
+    sa.Column("made_at", UtcTime, nullable=False),
+    sa.Column("expires_at", UtcTime, nullable=False),
+    sa.Index(None, "account"),
+)
+
+ACTIONS = sa.Table(
+    "actions",
+    METADATA,
+    _id(),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("actor", sa.String(200), nullable=False),
+    sa.Column("action", sa.String(40), nullable=False),
+    sa.Column("detail", sa.JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+"""Who approved, made a key, exported or deleted, and when; never whose lead it was."""

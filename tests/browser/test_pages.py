@@ -47,7 +47,7 @@ PAGES = ("/", "/leads/L-1042", "/leads/nobody", "/model")
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    settings = ServeSettings(home=tmp_path_factory.mktemp("home"))
+    settings = ServeSettings(access="open", home=tmp_path_factory.mktemp("home"))
     scorer: LeadScorer = small_scorer()
     approved(settings, scorer)
     with TestClient(create_app(settings, clock=lambda: NOW)) as client:

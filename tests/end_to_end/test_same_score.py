@@ -61,7 +61,7 @@ def check(history: LeadHistory, definition_name: Path, tmp_path: Path, recipe: R
                 for act in known
             ]
         bodies.append(body)
-    settings = ServeSettings(home=tmp_path / "home")
+    settings = ServeSettings(access="open", home=tmp_path / "home")
     approved(settings, scorer)
     with TestClient(create_app(settings, clock=lambda: NOW)) as client:
         single = [client.post("/v1/score", json=body).json() for body in bodies]

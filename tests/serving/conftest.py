@@ -48,7 +48,7 @@ def approved(settings: ServeSettings, scorer: LeadScorer, version: str = "7") ->
 
 @pytest.fixture
 def settings(tmp_path: Path) -> ServeSettings:
-    return ServeSettings(home=tmp_path / "home")
+    return ServeSettings(access="open", home=tmp_path / "home")
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def shared_client(
     scorer: LeadScorer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TestClient]:
     """A running app for tests that only ask; they must not depend on what others have scored."""
-    settings = ServeSettings(home=tmp_path_factory.mktemp("shared"))
+    settings = ServeSettings(access="open", home=tmp_path_factory.mktemp("shared"))
     approved(settings, scorer)
     with TestClient(create_app(settings, clock=lambda: NOW)) as running:
         yield running

@@ -192,7 +192,7 @@ def test_scoring_goes_on_when_the_database_is_gone(
 def test_the_service_starts_while_the_database_is_away(tmp_path: Path) -> None:
     (tmp_path / "lead_serve.db").mkdir()
 
-    with TestClient(create_app(ServeSettings(home=tmp_path))) as client:
+    with TestClient(create_app(ServeSettings(access="open", home=tmp_path))) as client:
         assert client.get("/readyz").json()["store"] == "unavailable"
 
 
@@ -248,7 +248,7 @@ from serving.app import create_app
 from serving.settings import ServeSettings
 
 async def run(home):
-    app = create_app(ServeSettings(home=Path(home)))
+    app = create_app(ServeSettings(access="open", home=Path(home)))
     answers = []
     async with app.router.lifespan_context(app):
         for path in ("/v1/score", "/model", "/leads/L"):
@@ -292,5 +292,5 @@ def test_a_home_can_be_moved_with_its_models(
     approved(settings, scorer)
     shutil.move(settings.home, tmp_path / "moved")
 
-    with TestClient(create_app(ServeSettings(home=tmp_path / "moved"))) as client:
+    with TestClient(create_app(ServeSettings(access="open", home=tmp_path / "moved"))) as client:
         assert client.get("/readyz").status_code == 200

@@ -30,7 +30,7 @@ def registry(
     import mlflow
 
     home = tmp_path_factory.mktemp("registry")
-    settings = ServeSettings(home=home)
+    settings = ServeSettings(access="open", home=home)
     client = mlflow.MlflowClient(settings.tracking_address, settings.tracking_address)
     experiment = client.create_experiment("e", artifact_location=(home / "artifacts").as_uri())
     client.create_registered_model(NAME)
@@ -56,7 +56,9 @@ def registry(
 
 @pytest.fixture
 def served(registry: ServeSettings, tmp_path: Path) -> tuple[ServeSettings, Store]:
-    settings = ServeSettings(home=tmp_path / "home", tracking_uri=registry.tracking_address)
+    settings = ServeSettings(
+        access="open", home=tmp_path / "home", tracking_uri=registry.tracking_address
+    )
     store = open_store(settings.database_address)
     store.migrate()
     return settings, store
@@ -149,7 +151,9 @@ def test_the_child_ends_with_one_line_of_json(
 
 
 def test_a_store_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
-    settings = ServeSettings(home=tmp_path, tracking_uri="http://192.0.2.1:9", fetch_seconds=0.05)
+    settings = ServeSettings(
+        access="open", home=tmp_path, tracking_uri="http://192.0.2.1:9", fetch_seconds=0.05
+    )
 
     with pytest.raises(
         ModelUnavailable, match=r"did not answer within 0.05 s \(LEAD_FETCH_SECONDS\)"
@@ -159,7 +163,7 @@ def test_a_store_that_does_not_answer_is_given_up(tmp_path: Path) -> None:
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailable, match="There is no MLflow store"):
-        fetch(ServeSettings(home=tmp_path), "1", tmp_path)
+        fetch(ServeSettings(access="open", home=tmp_path), "1", tmp_path)
 
     assert list(tmp_path.iterdir()) == []
 
@@ -170,7 +174,11 @@ def test_a_child_that_breaks_down_is_reported_by_its_last_line(
     monkeypatch.setattr("sys.executable", "/bin/false")
 
     with pytest.raises(ModelUnavailable, match=r"failed \(exit code 1\): it said nothing"):
-        fetch(ServeSettings(home=tmp_path, tracking_uri="http://localhost:1"), "1", tmp_path)
+        fetch(
+            ServeSettings(access="open", home=tmp_path, tracking_uri="http://localhost:1"),
+            "1",
+            tmp_path,
+        )
 
 
 def test_a_damaged_kept_model_is_replaced_and_a_whole_one_left_alone(

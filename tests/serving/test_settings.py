@@ -11,7 +11,7 @@ from serving.settings import ServeSettings, SettingsInvalid, describe_settings, 
 
 
 def test_everything_has_a_default_under_the_home() -> None:
-    settings = ServeSettings(home=Path("there"))
+    settings = ServeSettings(access="open", home=Path("there"))
 
     assert settings.database_address.endswith("/there/lead_serve.db")
     assert settings.tracking_address.endswith("/there/mlflow.db")

@@ -1,0 +1,1 @@
+"""What ``lead-serve`` does, a file for each command or family of commands."""
