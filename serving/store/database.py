@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import sqlalchemy as sa
@@ -15,7 +15,10 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from serving.errors import StoreUnavailable
 from serving.settings import SettingsInvalid
 
-__all__ = ["VERSION_TABLE", "Store", "open_store"]
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+__all__ = ["VERSION_TABLE", "Store", "migration_config", "open_store", "upgrade"]
 
 VERSION_TABLE = "lead_serve_version"
 """Alembic's table; MLflow keeps its own beside it when both share a database."""
@@ -35,6 +38,11 @@ class Store:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+
+    @property
+    def engine(self) -> sa.Engine:
+        """What connects; for backup and doctor, which begin transactions of their own kind."""
+        return self._engine
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
@@ -57,15 +65,8 @@ class Store:
 
     def migrate(self) -> None:
         """Bring the tables to the newest version, all or nothing."""
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         with self.writing() as connection:
-            config.attributes["connection"] = connection
-            config.attributes["version_table"] = VERSION_TABLE
-            command.upgrade(config, "head")
+            upgrade(connection)
 
     def check(self) -> None:
         """Ask the database for a sign of life.
@@ -81,6 +82,25 @@ class Store:
     def close(self) -> None:
         """Let go of all connections."""
         self._engine.dispose()
+
+
+def upgrade(connection: sa.Connection, revision: str = "head") -> None:
+    """Bring the tables to a version, inside the transaction of `connection`."""
+    from alembic import command
+
+    config = migration_config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def migration_config() -> Config:
+    """Return where the migrations lie and which table counts them."""
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.attributes["version_table"] = VERSION_TABLE
+    return config
 
 
 def open_store(address: str) -> Store:
