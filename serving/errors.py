@@ -13,7 +13,17 @@ from starlette.exceptions import HTTPException
 from features.errors import LeadQualityError
 from serving.strict_json import JSONBytes
 
-__all__ = ["LeadUnknown", "NoModel", "RequestRefused", "StoreUnavailable", "add_error_handlers"]
+__all__ = [
+    "AccountUnknown",
+    "KeyUnknown",
+    "LeadUnknown",
+    "NoModel",
+    "RequestRefused",
+    "RightMissing",
+    "StoreUnavailable",
+    "add_error_handlers",
+    "problem",
+]
 
 log = logging.getLogger("lead_serve")
 
@@ -22,11 +32,14 @@ RETRY_SECONDS = 30
 
 _CODES = {
     400: "bad_request",
+    401: "unauthorized",
+    403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
     413: "too_large",
     415: "not_json",
     422: "wrong_shape",
+    429: "too_many",
     503: "unavailable",
 }
 
@@ -49,6 +62,24 @@ class LeadUnknown(LeadQualityError):
     status = 404
 
 
+class KeyUnknown(LeadQualityError):
+    """There is no key of this id."""
+
+    status = 404
+
+
+class AccountUnknown(LeadQualityError):
+    """There is no account of this name."""
+
+    status = 404
+
+
+class RightMissing(LeadQualityError):
+    """The caller may not do this."""
+
+    status = 403
+
+
 class RequestRefused(LeadQualityError):
     """The request is well formed but asks for what cannot be."""
 
@@ -59,6 +90,9 @@ _NAMES: dict[type[Exception], str] = {
     NoModel: "no_model",
     StoreUnavailable: "store_unavailable",
     LeadUnknown: "unknown_lead",
+    KeyUnknown: "unknown_key",
+    AccountUnknown: "unknown_account",
+    RightMissing: "forbidden",
     RequestRefused: "refused",
 }
 
@@ -130,6 +164,9 @@ _OURS = frozenset(
         "at",
         "amount",
         "limit",
+        "name",
+        "scopes",
+        "days",
     }
 )
 
