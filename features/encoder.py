@@ -303,7 +303,8 @@ class LeadEncoder:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ArtefactRefused(
-                f"The encoder cannot be read ({type(error).__name__}). Publish the model again."
+                f"The encoder cannot be read ({type(error).__name__}). Publish the model again.",
+                "encoder_invalid",
             ) from error
         return cls(definition, inputs, habits)
 

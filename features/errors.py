@@ -58,9 +58,21 @@ class NotEnoughEvidence(LeadQualityError):
 
 
 class ArtefactRefused(LeadQualityError):
-    """A stored model is damaged, foreign, or does not reproduce its own golden rows."""
+    """A stored model is damaged, foreign, or does not reproduce its own golden rows.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and what to do.
+    code : str
+        The reason in one word for logs, metrics and pages; `features.contract.REASONS` lists them.
+    """
 
     status = 503
+
+    def __init__(self, message: str, code: str = "does_not_fit") -> None:
+        super().__init__(message)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from features.events import Act
 if TYPE_CHECKING:
     from features.scorer import LeadScorer, ScoredLead
 
-__all__ = ["golden_rows", "mismatch"]
+__all__ = ["golden_leads", "golden_rows", "mismatch"]
 
 _N_ROWS = 24
 _AS_OF = datetime(2026, 1, 5, 3, 30, tzinfo=UTC)
@@ -42,7 +42,8 @@ _EXAMPLES: dict[str, tuple[object, ...]] = {
 
 def golden_rows(scorer: LeadScorer) -> list[dict[str, Any]]:
     """Return invented leads with what the scorer says of them, as JSON content."""
-    return [_answers(scorer.score(lead)) | {"row": row} for row, lead in enumerate(_leads(scorer))]
+    leads = golden_leads(scorer)
+    return [_answers(scorer.score(lead)) | {"row": row} for row, lead in enumerate(leads)]
 
 
 def mismatch(scorer: LeadScorer, stored: Any) -> str | None:
@@ -64,7 +65,8 @@ def _answers(scored: ScoredLead) -> dict[str, Any]:
     }
 
 
-def _leads(scorer: LeadScorer) -> Iterator[LeadInput]:
+def golden_leads(scorer: LeadScorer) -> Iterator[LeadInput]:
+    """Give the invented leads, each with the values that the scorer's inputs can tell apart."""
     inputs = scorer.encoder.inputs
     kinds = sorted({behaviour.kind for behaviour in scorer.definition.behaviours.values()})
     for row in range(_N_ROWS):

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features import artefact
+from features.contract import check_contract
 from features.definition import EVER, LeadDefinition, parse_definition
 from features.encoder import MISSING, Encoded, LeadEncoder, LeadInput
 from features.errors import ArtefactRefused, DefinitionInvalid
@@ -340,15 +341,22 @@ class LeadScorer:
         artefact.write_artefact(Path(folder), self.parts() | extra, self.model_digest)
 
     @classmethod
-    def load(cls, folder: str | Path) -> Self:
-        """Read a model after checking digests, shapes and golden rows.
+    def load(cls, folder: str | Path, approved: str | None = None) -> Self:
+        """Read a model after checking digests, contract and golden rows.
+
+        Parameters
+        ----------
+        folder : path
+            The model.
+        approved : str, optional
+            SHA-256 of the manifest that was approved; without it any manifest will do.
 
         Raises
         ------
         ArtefactRefused
             With what is wrong; nothing of the folder is executed.
         """
-        parts, claimed = artefact.read_artefact(Path(folder))
+        parts, claimed = artefact.read_artefact(Path(folder), approved)
         content = {
             name: artefact.parse_json(body, name)
             for name, body in parts.items()
@@ -356,20 +364,18 @@ class LeadScorer:
         }
         try:
             definition = parse_definition(parts["definition.yaml"].decode(), "definition.yaml")
-        except (DefinitionInvalid, UnicodeDecodeError) as error:
+        except (DefinitionInvalid, UnicodeDecodeError, RecursionError) as error:
             raise ArtefactRefused(
-                "definition.yaml of the model cannot be read. Publish the model again."
+                "definition.yaml of the model cannot be read. Publish the model again.",
+                "definition_invalid",
             ) from error
         if artefact.digest_of(parts, definition.fingerprint) != claimed:
             raise ArtefactRefused(
-                "The model digest does not match the model's files. Fetch the model again."
+                "The model digest does not match the model's files. Fetch the model again.",
+                "digest_differs",
             )
-        try:
-            calibration = Calibration(**content["calibration.json"])
-        except TypeError as error:
-            raise ArtefactRefused(
-                "calibration.json lacks or adds a part. Publish the model again."
-            ) from error
+        check_contract(content, definition)
+        calibration = Calibration(**content["calibration.json"])
         accept = content["acceptance.json"]
         try:
             scorer = cls(
@@ -380,14 +386,15 @@ class LeadScorer:
                 content["reference.json"],
                 content.get("evaluation.json"),
             )
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            found = mismatch(scorer, content["encoder.json"]["golden"])
+        except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
             raise ArtefactRefused(
                 f"The model's parts do not fit ({type(error).__name__}). Publish it again."
             ) from error
-        found = mismatch(scorer, content["encoder.json"].get("golden"))
         if found:
             raise ArtefactRefused(
-                f"The model does not reproduce its golden rows: {found}. Publish the model again."
+                f"The model does not reproduce its golden rows: {found}. Publish the model again.",
+                "golden_differs",
             )
         scorer.__dict__["model_digest"] = claimed
         return scorer

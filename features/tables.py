@@ -73,7 +73,8 @@ class AdditiveTables:
         problem = self._problem()
         if problem:
             raise ArtefactRefused(
-                f"The look-up tables do not fit together: {problem}. Publish the model again."
+                f"The look-up tables do not fit together: {problem}. Publish the model again.",
+                "tables_invalid",
             )
 
     def _problem(self) -> str | None:
@@ -215,7 +216,8 @@ class AdditiveTables:
             cells += sum(len(pair["first"]) * len(pair["first"][0]) * 2 for pair in stored["pairs"])
             if cells > MAX_CELLS:
                 raise ArtefactRefused(
-                    f"The look-up tables have {cells} cells; at most {MAX_CELLS} are read."
+                    f"The look-up tables have {cells} cells; at most {MAX_CELLS} are read.",
+                    "tables_invalid",
                 )
             return cls(
                 horizons=tuple(int(horizon) for horizon in stored["horizons"]),
@@ -235,7 +237,8 @@ class AdditiveTables:
             )
         except (KeyError, IndexError, TypeError, ValueError, OverflowError) as error:
             raise ArtefactRefused(
-                f"The look-up tables cannot be read ({type(error).__name__}). Publish again."
+                f"The look-up tables cannot be read ({type(error).__name__}). Publish again.",
+                "tables_invalid",
             ) from error
 
     def _check(self, codes: Codes) -> None:

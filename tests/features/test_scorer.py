@@ -202,7 +202,7 @@ def rewritten(folder: Path, name: str, change) -> Path:
     ("name", "change", "complaint"),
     [
         ("tables.json", lambda t: t["base"].__setitem__(0, 1.5), "golden rows: row 0"),
-        ("tables.json", lambda t: t["mains"][0][0].append(1.0), "differ in length"),
+        ("tables.json", lambda t: t["mains"][1][0].append(1.0), "differ in length"),
         ("acceptance.json", lambda t: t["mains"][0].pop(), "do not have the encoder's inputs"),
         ("calibration.json", lambda c: c.update(main_horizon=77), "main horizon 77"),
         ("calibration.json", lambda c: c.update(extra=1), "lacks or adds"),
