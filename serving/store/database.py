@@ -1,30 +1,51 @@
-"""The engine: how transactions begin, how long anybody waits, how the tables come to be."""
+"""The store: who writes when, how long anybody waits, how the tables come to be."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import orjson
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from serving.errors import StoreUnavailable
-from serving.settings import SettingsInvalid
+from serving.store.engine import PATIENCE_SECONDS, as_unavailable, make_engine
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-__all__ = ["VERSION_TABLE", "Store", "migration_config", "open_store", "upgrade"]
+__all__ = [
+    "NEWEST",
+    "VERSION_TABLE",
+    "Store",
+    "as_unavailable",
+    "migration_config",
+    "open_store",
+    "upgrade",
+]
+
+log = logging.getLogger("lead_serve")
 
 VERSION_TABLE = "lead_serve_version"
 """Alembic's table; MLflow keeps its own beside it when both share a database."""
 
-BUSY_SECONDS = 5
+NEWEST = "0002"
+"""The newest migration; known here, so that a start with new tables need not load Alembic."""
+
+_KNOWN = ("0001", NEWEST)
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATION_SECONDS = 600.0
+_MIGRATION_LOCK = 0x1EAD5E12
+_TRIES = 6
+_AGAIN = frozenset({"40001", "40P01"})
+"""PostgreSQL's "could not serialise" and "deadlock": the same transaction may go through later."""
+
+_Told = TypeVar("_Told")
 
 
 class Store:
@@ -38,6 +59,11 @@ class Store:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._reader = engine.execution_options(
+            lead_reads_only=True, lead_patience=PATIENCE_SECONDS
+        )
+        self._is_sqlite = engine.dialect.name == "sqlite"
+        self._turn = threading.Lock()
 
     @property
     def engine(self) -> sa.Engine:
@@ -45,28 +71,73 @@ class Store:
         return self._engine
 
     @contextmanager
-    def writing(self) -> Iterator[sa.Connection]:
+    def writing(self, patience: float = PATIENCE_SECONDS) -> Iterator[sa.Connection]:
         """Give a transaction that holds the right to write from its first statement.
+
+        Parameters
+        ----------
+        patience : float
+            Seconds to wait for other writers of this process, and again for other processes.
 
         Raises
         ------
         StoreUnavailable
             If the database cannot be reached, or stays locked.
         """
-        with _as_unavailable(), self._engine.begin() as connection:
+        engine = self._engine.execution_options(lead_patience=patience)
+        with self._in_turn(patience), as_unavailable(), engine.begin() as connection:
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Give a connection for reading; several may read while one writes."""
-        reader = self._engine.execution_options(lead_reads_only=True)
-        with _as_unavailable(), reader.connect() as connection:
+        with as_unavailable(), self._reader.connect() as connection:
             yield connection
 
-    def migrate(self) -> None:
-        """Bring the tables to the newest version, all or nothing."""
-        with self.writing() as connection:
-            upgrade(connection)
+    def write(self, work: Callable[[sa.Connection], _Told]) -> _Told:
+        """Return what `work` returns; its transaction is run again when others were in its way.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the database cannot be reached, or stays locked.
+        """
+        for attempt in range(_TRIES):
+            try:
+                with self.writing() as connection:
+                    return work(connection)
+            except StoreUnavailable as error:
+                if attempt == _TRIES - 1 or _state_of(error) not in _AGAIN:
+                    raise
+                time.sleep(random.uniform(0.005, 0.03) * (attempt + 1))  # noqa: S311 - not a secret
+        raise AssertionError  # the last attempt returns or raises
+
+    def forget(self) -> None:
+        """Leave nothing of deleted rows behind in the write-ahead log, where there is one."""
+        if self._is_sqlite:
+            with as_unavailable(), self._engine.connect() as connection:
+                raw: Any = connection.connection.driver_connection
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the tables to a version, the newest by default, all or nothing.
+
+        Two processes may try at the same time: one does the work, the other waits for it. Tables
+        of a newer program are left as they are.
+        """
+        found = self._version()
+        if revision == "head" and found is not None and found not in _KNOWN:
+            log.warning("the tables are those of a newer release (%s); they stay so", found)
+            return
+        if found == (NEWEST if revision == "head" else revision):
+            return
+        with self.writing(_MIGRATION_SECONDS) as connection:
+            if not self._is_sqlite:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+            if found is not None and (revision == "base" or revision < found):
+                downgrade(connection, revision)
+            else:
+                upgrade(connection, revision)
 
     def check(self) -> None:
         """Ask the database for a sign of life.
@@ -83,14 +154,58 @@ class Store:
         """Let go of all connections."""
         self._engine.dispose()
 
+    @contextmanager
+    def _in_turn(self, patience: float) -> Iterator[None]:
+        # SQLite lets one write at a time, and those who wait would only ask again and again.
+        if not self._is_sqlite:
+            yield
+            return
+        if not self._turn.acquire(timeout=patience):
+            raise StoreUnavailable(
+                "The database of scores and approvals is busy: others have been writing for "
+                f"{patience:g} seconds. Try again."
+            )
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _version(self) -> str | None:
+        with self.reading() as connection:
+            if not sa.inspect(connection).has_table(VERSION_TABLE):
+                return None
+            asked = sa.text(f"SELECT version_num FROM {VERSION_TABLE}")
+            return connection.execute(asked).scalar()
+
+
+def open_store(address: str) -> Store:
+    """Return the store at an SQLAlchemy address; nothing is connected yet.
+
+    Raises
+    ------
+    SettingsInvalid
+        If the address cannot be read or its driver is not installed; it is not repeated, since it
+        may hold a password.
+    """
+    return Store(make_engine(address))
+
 
 def upgrade(connection: sa.Connection, revision: str = "head") -> None:
-    """Bring the tables to a version, inside the transaction of `connection`."""
+    """Bring the tables up to a version, inside the transaction of `connection`."""
     from alembic import command
 
     config = migration_config()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)
+
+
+def downgrade(connection: sa.Connection, revision: str) -> None:
+    """Take the tables back to a version, with what later ones hold, inside the transaction."""
+    from alembic import command
+
+    config = migration_config()
+    config.attributes["connection"] = connection
+    command.downgrade(config, revision)
 
 
 def migration_config() -> Config:
@@ -103,81 +218,6 @@ def migration_config() -> Config:
     return config
 
 
-def open_store(address: str) -> Store:
-    """Return the store at an SQLAlchemy address; nothing is connected yet.
-
-    Raises
-    ------
-    SettingsInvalid
-        If the address cannot be read or its driver is not installed; it is not repeated, since it
-        may hold a password.
-    """
-    try:
-        url = sa.make_url(address)
-        if url.get_backend_name() == "postgresql" and url.drivername == "postgresql":
-            url = url.set(drivername="postgresql+psycopg")
-        if url.get_backend_name() == "sqlite":
-            return Store(_sqlite(url))
-        return Store(
-            _engine(url, pool_pre_ping=True, pool_timeout=5, connect_args={"connect_timeout": 5})
-        )
-    except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-        raise SettingsInvalid(
-            "LEAD_DATABASE_URL cannot be used: it is no SQLAlchemy address, or its driver is "
-            "not installed. Expected sqlite:///FILE, or postgresql://… with the extra "
-            "lead-quality[postgresql]."
-        ) from error
-
-
-def _engine(url: sa.URL, **options: Any) -> sa.Engine:
-    return sa.create_engine(
-        url,
-        json_serializer=lambda content: orjson.dumps(content).decode(),
-        json_deserializer=orjson.loads,
-        **options,
-    )
-
-
-def _sqlite(url: sa.URL) -> sa.Engine:
-    if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = _engine(url, connect_args={"timeout": BUSY_SECONDS})
-    sa.event.listen(engine, "connect", _set_up_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions of its own
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.execute("PRAGMA synchronous=FULL")
-    cursor.execute(
-        f"PRAGMA journal_mode={'WAL' if _is_wal_safe(sqlite3.sqlite_version_info) else 'DELETE'}"
-    )
-    cursor.close()
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    # A deferred transaction that turns into a writing one fails at once when another process
-    # writes, whatever the busy time-out; so the right to write is taken at the start.
-    reads_only = connection.get_execution_options().get("lead_reads_only", False)
-    connection.exec_driver_sql("BEGIN" if reads_only else "BEGIN IMMEDIATE")
-
-
-def _is_wal_safe(version: tuple[int, ...]) -> bool:
-    """Whether this SQLite is free of the WAL-reset fault (fixed in 3.51.3, 3.50.7 and 3.44.6)."""
-    return (
-        version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)
-    )
-
-
-@contextmanager
-def _as_unavailable() -> Iterator[None]:
-    try:
-        yield
-    except SQLAlchemyError as error:
-        raise StoreUnavailable(
-            f"The database of scores and approvals does not answer ({type(error).__name__}). "
-            "Check that it runs, that its file can be written, and `lead-serve migrate`."
-        ) from error
+def _state_of(error: StoreUnavailable) -> str:
+    driver: Any = getattr(error.__cause__, "orig", None)
+    return str(getattr(driver, "sqlstate", ""))

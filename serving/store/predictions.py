@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from serving.store.database import Store
@@ -27,10 +29,19 @@ class Prediction:
         0 to 100, unrounded.
     acceptance : float or None
         Chance that sales accepts the lead (0 to 1).
-    inputs : mapping
-        What the score was made from, point in time; no personal field in clear.
-    answer : mapping
-        What the caller was told.
+    inputs : mapping, or bytes
+        What the score was made from, point in time; no personal field in clear. Bytes are JSON.
+        `events` holds what the lead did: [kind, time, amount].
+    answer : mapping, or bytes
+        What the caller was told. Bytes are JSON.
+    channel : str or None
+        Value of the definition's channel field.
+    line : float or None
+        The hand-off line that decided (0 to 1).
+    audit_probability : float or None
+        Chance with which the lead was drawn for the audit lane, if it was below the line.
+    is_audited : bool
+        Whether it was drawn.
     """
 
     lead_id: str
@@ -45,8 +56,18 @@ class Prediction:
     grade: str
     decision: str
     acceptance: float | None
-    inputs: Mapping[str, Any]
-    answer: Mapping[str, Any]
+    inputs: Mapping[str, Any] | bytes
+    answer: Mapping[str, Any] | bytes
+    channel: str | None = None
+    line: float | None = None
+    audit_probability: float | None = None
+    is_audited: bool = False
+
+
+_COLUMNS = tuple(Prediction.__slots__)
+_IN_ORDER = attrgetter(*_COLUMNS)
+_TIMES = tuple(_COLUMNS.index(name) for name in ("as_of", "recorded_at"))
+_DOCUMENTS = tuple(_COLUMNS.index(name) for name in ("inputs", "answer"))
 
 
 class Predictions:
@@ -54,12 +75,21 @@ class Predictions:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._is_sqlite = store.engine.dialect.name == "sqlite"
+        mark = "?" if self._is_sqlite else "%s"
+        self._insert = (
+            f"INSERT INTO predictions ({', '.join(_COLUMNS)}) "
+            f"VALUES ({', '.join([mark] * len(_COLUMNS))})"
+        )
 
     def add(self, predictions: Sequence[Prediction]) -> None:
         """Record scores in one transaction; when this returns they are committed."""
         if predictions:
+            # Bound as the driver wants them: building the statement anew for each row would cost
+            # more than all that SQLite does with it.
+            rows = [self._row(one) for one in predictions]
             with self._store.writing() as connection:
-                connection.execute(sa.insert(PREDICTIONS), [asdict(one) for one in predictions])
+                connection.exec_driver_sql(self._insert, rows)
 
     def of_lead(self, lead_id: str, limit: int = 100) -> list[Prediction]:
         """Return the scores of a lead, the latest recorded first, at most `limit`."""
@@ -69,9 +99,7 @@ class Predictions:
             .order_by(PREDICTIONS.c.id.desc())
             .limit(limit)
         )
-        with self._store.reading() as connection:
-            rows = connection.execute(asked).mappings().all()
-        return [Prediction(**{name: row[name] for name in Prediction.__slots__}) for row in rows]
+        return self._read(asked)
 
     def latest(self, limit: int = 10) -> list[Prediction]:
         """Return the last score of each of the leads that were scored last."""
@@ -82,6 +110,21 @@ class Predictions:
             .order_by(PREDICTIONS.c.id.desc())
             .limit(limit)
         )
+        return self._read(asked)
+
+    def _read(self, asked: sa.Select[Any]) -> list[Prediction]:
         with self._store.reading() as connection:
             rows = connection.execute(asked).mappings().all()
-        return [Prediction(**{name: row[name] for name in Prediction.__slots__}) for row in rows]
+        return [Prediction(**{name: row[name] for name in _COLUMNS}) for row in rows]
+
+    def _row(self, prediction: Prediction) -> tuple[Any, ...]:
+        row = list(_IN_ORDER(prediction))
+        for place in _DOCUMENTS:
+            content = row[place]
+            written = content if isinstance(content, bytes) else orjson.dumps(content)
+            row[place] = written.decode()
+        if self._is_sqlite:
+            for place in _TIMES:
+                # As SQLAlchemy writes them: UTC, without a zone, with six digits of the second.
+                row[place] = row[place].astimezone(UTC).isoformat(" ", "microseconds")[:26]
+        return tuple(row)

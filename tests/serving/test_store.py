@@ -17,7 +17,8 @@ from alembic.migration import MigrationContext
 from serving.errors import StoreUnavailable
 from serving.settings import SettingsInvalid
 from serving.store import Approval, Approvals, Prediction, Predictions, Store, open_store
-from serving.store.database import VERSION_TABLE, _is_wal_safe
+from serving.store.database import NEWEST, VERSION_TABLE
+from serving.store.engine import _is_wal_safe
 from serving.store.tables import METADATA, UtcTime
 
 NOW = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
@@ -215,7 +216,7 @@ def test_times_may_be_absent() -> None:
 def test_a_locked_database_is_reported_as_unavailable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("serving.store.database.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("serving.store.database.PATIENCE_SECONDS", 0.1)
     path = tmp_path / "store.db"
     store = open_store(f"sqlite:///{path}")
     store.migrate()
