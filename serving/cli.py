@@ -9,6 +9,7 @@ from rich.console import Console
 
 from features.errors import LeadQualityError
 from serving.commands.approve import approve
+from serving.commands.backup import backup, restore
 from serving.commands.migrate import migrate
 from serving.commands.serve import serve
 from serving.settings import describe_settings
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, approve, migrate):
+for command in (serve, approve, migrate, backup, restore):
     app.command()(command)
 
 
