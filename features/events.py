@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from features.definition import Behaviour
 
-__all__ = ["EVENT_KINDS", "Act", "behaviour_values"]
+__all__ = ["EVENT_KINDS", "ORDER_AT_SAME_TIME", "Act", "behaviour_values"]
 
 EVENT_KINDS = ("accepted", "rejected", "touched", "won", "lost", "recycled", "audit", "retracted")
 """Kinds of sales decisions and outcomes; a `retracted` event names the event it takes back."""
 
+ORDER_AT_SAME_TIME = {
+    kind: rank
+    for rank, kind in enumerate(
+        ("touched", "rejected", "recycled", "audit", "accepted", "lost", "won")
+    )
+}
+"""Events with equal times are read in this order, so that one day's events tell a story."""
+
 _DAY = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Act:
+class Act(NamedTuple):
     """One thing a lead did: a page view, a download, a webinar of so many minutes.
 
     Attributes
@@ -51,17 +58,24 @@ def behaviour_values(
     as_of : datetime
         The scoring time, with a time zone.
     """
-    known = [act for act in acts if act.at <= as_of]
-    return {name: _value(behaviour, known, as_of) for name, behaviour in behaviours.items()}
+    by_kind: dict[str, list[Act]] = {}
+    for act in acts:
+        if act.at <= as_of:
+            by_kind.setdefault(act.kind, []).append(act)
+    return {
+        name: _value(behaviour, by_kind.get(behaviour.kind), as_of)
+        for name, behaviour in behaviours.items()
+    }
 
 
-def _value(behaviour: Behaviour, known: list[Act], as_of: datetime) -> float | None:
-    if not known:
-        return None if behaviour.measure == "days_since_last" else 0.0
+def _value(behaviour: Behaviour, done: list[Act] | None, as_of: datetime) -> float | None:
+    measure = behaviour.measure
+    if not done:
+        return None if measure == "days_since_last" else 0.0
     since = as_of - timedelta(days=behaviour.window_days)
-    inside = [act for act in known if act.kind == behaviour.kind and act.at > since]
-    if behaviour.measure == "count":
+    inside = [act for act in done if act.at > since]
+    if measure == "count":
         return float(len(inside))
-    if behaviour.measure == "sum":
+    if measure == "sum":
         return float(sum(sorted(act.amount or 0.0 for act in inside)))
     return (as_of - max(act.at for act in inside)) / _DAY if inside else None

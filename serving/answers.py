@@ -107,7 +107,13 @@ class _Score(_Stamp):
     probability: float = Field(ge=0, le=1)
     decision: Literal["handoff", "nurture", "review", "suppress"]
     decision_reason: str
-    line: float = Field(ge=0, le=1, description="Break-even probability.")
+    decision_code: str = Field(description="Decision and ground, e.g. handoff_line.")
+    line: float = Field(ge=0, le=1, description="Probability from which on leads are handed off.")
+    line_places: int = Field(description="Leads that sales can work in a week.")
+    line_week: str = Field(description="The Monday of the week the line holds for.")
+    audit: bool = Field(description="Below the line, drawn at random to be worked all the same.")
+    audit_probability: float = Field(ge=0, le=1, description="With which it was drawn; else 0.")
+    suppress_reason: str = _sometimes(str, "Code of the reason, where `decision` is suppress.")
     acceptance_probability: float = _sometimes(float, "Left out where no decisions are on record.")
     quadrant: Literal["handoff", "review", "doubtful", "nurture"] = _sometimes(
         str, "Left out where no decisions are on record."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from features.errors import ArtefactRefused
 from features.factors import Evidence, Factor, Shown
 from features.scorer import LeadScorer
 from features.wording import sentence, short
+from serving.decide import Desk, make_desk
 from serving.errors import NoModel, StoreUnavailable
+from serving.line import break_even_line, week_of
 from serving.store import Approval, Approvals
 
 __all__ = ["FactorTexts", "ModelHolder", "ServingModel", "load_approved"]
@@ -48,8 +50,8 @@ class ServingModel:
         Fields and behaviours that a lead may be scored on.
     storable : frozenset of str
         Those of them that may be recorded as they were given: the ones that are not personal.
-    line : float
-        Probability at which a lead is handed off.
+    desk : Desk
+        Decides about leads; the one part that changes, with the week, by one assignment.
     pages : dict
         What the explanation page shows, by language; drawn once for each model.
     """
@@ -62,9 +64,19 @@ class ServingModel:
         usable, behaviours = self.definition.usable_fields, self.definition.behaviours
         self.known = frozenset(usable) | frozenset(behaviours)
         self.storable = self.known - {name for name, field in usable.items() if field.personal}
-        self.line = scorer.definition.economics.break_even
+        self.desk: Desk = _first_desk(scorer, approval)
+        self._channel, self._channels = _channels(scorer)
         self.pages: dict[str, Mapping[str, Any]] = {}
         self._texts: dict[tuple[str, Shown, Evidence | None, bool], FactorTexts] = {}
+
+    def channel_of(self, codes: Sequence[int]) -> str | None:
+        """Return the channel that a lead's codes tell: a level, ``other`` or ``missing``."""
+        return None if self._channel is None else self._channels[codes[self._channel]]
+
+    @property
+    def line(self) -> float:
+        """Probability at which a lead is handed off this week."""
+        return self.desk.line.line
 
     def texts_of(self, factor: Factor) -> FactorTexts:
         """Return a factor's words; made once for each value and kept."""
@@ -80,6 +92,23 @@ class ServingModel:
             if len(self._texts) < _MOST_TEXTS:
                 self._texts[key] = found
         return found
+
+
+def _first_desk(scorer: LeadScorer, approval: Approval) -> Desk:
+    """Return the desk until the week's line is known: break-even."""
+    definition, made_at = scorer.definition, approval.approved_at
+    week = week_of(made_at, definition.zone)
+    line = break_even_line(definition, approval.model_name, approval.digest, week, made_at)
+    return make_desk(line, definition, is_provisional=True)
+
+
+def _channels(scorer: LeadScorer) -> tuple[int | None, tuple[str, ...]]:
+    """Return where the channel stands among the inputs (None: it never varied), and its values."""
+    name = scorer.definition.channel_field
+    for position, given in enumerate(scorer.encoder.inputs):
+        if given.name == name:
+            return position, ("missing", "other", *given.levels)
+    return None, ()
 
 
 def load_approved(folder: Path, approvals: Approvals, model_name: str) -> ServingModel | None:

@@ -13,7 +13,6 @@ from features.events import Act
 from features.factors import Factor, Shown, top_factors
 from features.moments import parse_time
 from features.scorer import ScoredLead
-from features.wording import percent
 from features.writing import Unreadable, is_blank
 from serving.decide import Decision, decide
 from serving.errors import RequestRefused
@@ -160,7 +159,7 @@ class ScoreService:
                 "detail": load_texts(language)("not_scored.no_known_field"),
             }
             return Answered(why | stamp, None)
-        decision = decide(scored.probability, scored.acceptance, self._model.line)
+        decision = decide(scored.probability, scored.acceptance, asked.lead_id, self._model.desk)
         # What people see decides: a lead shown with 65 has the grade that begins at 65.
         shown_score = int(scored.score + 0.5)
         grade = self._model.definition.grades.of(shown_score)
@@ -215,18 +214,9 @@ class ScoreService:
     def _decided(
         self, decision: Decision, scored: ScoredLead, language: Language
     ) -> dict[str, Any]:
-        texts = load_texts(language).about(self._model.definition)
-        said: dict[str, Any] = {
-            "decision": decision.decision,
-            "decision_reason": texts(
-                f"decision_reason.{decision.decision}", line=percent(decision.line, language)
-            ),
-            "line": decision.line,
-        }
+        said = dict(decision.said[language])
         if scored.acceptance is not None:
             said["acceptance_probability"] = scored.acceptance
-        if decision.quadrant is not None:
-            said["quadrant"] = decision.quadrant
         return said
 
     def _curve(self, scored: ScoredLead) -> dict[str, Any]:
@@ -298,6 +288,10 @@ class ScoreService:
             acceptance=scored.acceptance,
             inputs={"fields": self._storable(lead.fields), "codes": self._codes(scored)},
             answer=body,
+            channel=model.channel_of(scored.codes),
+            line=body["line"],
+            audit_probability=body["audit_probability"],
+            is_audited=body["audit"],
         )
 
     def _codes(self, scored: ScoredLead) -> dict[str, int]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.errors import NotEnoughEvidence
+from features.rates import Z95, wilson_interval
 
 __all__ = [
     "Z95",
@@ -39,7 +40,6 @@ __all__ = [
 
 Floats = NDArray[np.float64]
 _SMALLEST = 1e-12
-Z95 = 1.959963984540054
 
 
 class Interval(NamedTuple):
@@ -220,22 +220,6 @@ def weighted_rate(outcome: Floats, weight: Floats) -> Interval:
     rate = float(np.average(outcome, weights=weight))
     effective = float(weight.sum() ** 2 / (weight**2).sum())
     return Interval(rate, *wilson_interval(rate * effective, effective))
-
-
-def wilson_interval(n_won: float, n: float, z: float = Z95) -> tuple[float, float]:
-    """Return Wilson's score interval of a rate (E. B. Wilson, JASA 1927); (0, 1) without leads.
-
-    >>> low, high = wilson_interval(20, 100)
-    >>> round(low, 3), round(high, 3)
-    (0.133, 0.289)
-    """
-    if n <= 0:
-        return 0.0, 1.0
-    rate = n_won / n
-    middle = rate + z**2 / (2.0 * n)
-    reach = z * np.sqrt(rate * (1.0 - rate) / n + z**2 / (4.0 * n**2))
-    scale = 1.0 + z**2 / n
-    return max(0.0, float((middle - reach) / scale)), min(1.0, float((middle + reach) / scale))
 
 
 def censoring_weights(

@@ -14,6 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.errors import DefinitionInvalid, shorten
+from features.events import ORDER_AT_SAME_TIME
 
 if TYPE_CHECKING:
     from features.definition import LeadDefinition, Reason
@@ -34,13 +35,6 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 NO_REASON = "no_reason"
 """The code that a rejection without a reason is read as."""
-
-_ORDER_AT_SAME_TIME = {
-    kind: rank
-    for rank, kind in enumerate(
-        ("touched", "rejected", "recycled", "audit", "accepted", "lost", "won")
-    )
-}
 
 
 class Act(NamedTuple):
@@ -119,7 +113,7 @@ def acts_by_lead(lead_ids: pd.Series[Any], events: pd.DataFrame) -> list[list[Ac
         row = rows.get(lead_id)
         if row is not None:
             text = reason if isinstance(reason, str) else ""
-            acts[row].append(Act(at, _ORDER_AT_SAME_TIME[kind], str(event_id), kind, text))
+            acts[row].append(Act(at, ORDER_AT_SAME_TIME[kind], str(event_id), kind, text))
     for own in acts:
         own.sort()
     return acts

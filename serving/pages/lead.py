@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from features.definition import LeadDefinition
 from features.wording import percent
+from serving.decide import reason_text
 from serving.dependencies import LanguageDep, ServiceDep
 from serving.errors import StoreUnavailable
 from serving.pages.lead_charts import (
@@ -63,9 +64,7 @@ def _view(recorded: list[Prediction], definition: LeadDefinition, texts: Texts) 
         "score": f"{newest.score:.0f}",
         "grade": newest.grade,
         "scale": score_scale(newest.score, definition.grades, texts),
-        "reason": texts(
-            f"decision_reason.{newest.decision}", line=percent(answer["line"], language)
-        ),
+        "reason": reason_text(answer, definition, language),
         "grade_note": texts("lead.grade_note") if _seem_to_differ(newest) else "",
         "acceptance": acceptance_bar(answer["acceptance_probability"], texts)
         if "acceptance_probability" in answer
