@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("model_name", sa.String(200), primary_key=True),
         sa.Column("model_digest", sa.String(64), primary_key=True),
         sa.Column("line", sa.Double, nullable=False),
+        sa.Column("tie_share", sa.Double, nullable=False),
         sa.Column("break_even", sa.Double, nullable=False),
         sa.Column("capacity", sa.Integer, nullable=False),
         sa.Column("expected_arrivals", sa.Double, nullable=False),
