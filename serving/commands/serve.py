@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 import socket
-import sys
 from typing import Annotated
 
 import typer
@@ -13,7 +13,9 @@ import typer
 from features.errors import LeadQualityError
 from serving.settings import read_settings
 
-__all__ = ["HOST_HINT", "AddressTaken", "serve"]
+__all__ = ["HOST_HINT", "AddressTaken", "WorkersNotPossible", "serve"]
+
+log = logging.getLogger("lead_serve")
 
 HOST_HINT = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 """What to type in a browser on the same machine when the service listens everywhere."""
@@ -23,6 +25,10 @@ class AddressTaken(LeadQualityError):
     """Another program listens on the address."""
 
 
+class WorkersNotPossible(LeadQualityError):
+    """This system cannot run several workers."""
+
+
 def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")
@@ -30,37 +36,32 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
 ) -> None:
     """Serve the approved model until Ctrl-C."""
-    import uvicorn
-
-    from serving.app import create_app
+    from serving.log import flush_lines, set_up_log
+    from serving.worker import serve_on
+    from serving.workers import Supervisor, cores
 
     settings = read_settings(port=port, host=host)
-    _log_to_stderr()
+    n_workers = settings.workers or cores()
+    if n_workers > 1 and os.name == "nt":
+        raise WorkersNotPossible(
+            "Several workers cannot share a port on Windows. Set LEAD_WORKERS=1."
+        )
+    set_up_log(settings.log_format)
     listening = _listen(settings.host, settings.port)
     shown = HOST_HINT.get(settings.host, settings.host)
     address = f"http://{shown}:{listening.getsockname()[1]}"
-    typer.echo(
-        f"lead-serve listens on {address} (the model explained: {address}/model; Ctrl-C ends)",
-        err=True,
+    log.info(
+        "lead-serve listens on %s (the model explained: %s/model; Ctrl-C ends)", address, address
     )
-    config = uvicorn.Config(
-        create_app(settings),
-        http="h11",
-        lifespan="on",
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=10,
-        limit_concurrency=512,
-    )
-    server = uvicorn.Server(config)
-    try:
-        server.run(sockets=[listening])
-    except KeyboardInterrupt:
-        typer.echo("lead-serve has ended.", err=True)
-    if not server.started:
-        raise typer.Exit(1)
+    if n_workers > 1:
+        Supervisor(settings, listening, n_workers).run()
+        code = 0
+    else:
+        code = serve_on(settings, listening)
+    log.info("lead-serve has ended")
+    flush_lines()
+    if code:
+        raise typer.Exit(code)
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -87,13 +88,3 @@ def _why_not(error: OSError | UnicodeError) -> str:
     if number == errno.EACCES:
         return "this account may not. Choose a port from 1024 on: lead-serve serve --port N."
     return "it is no address of this machine. Choose another: lead-serve serve --host 127.0.0.1."
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
-    for noisy in ("alembic", "uvicorn.error"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from serving.answers import Alive, Ready, told
-from serving.dependencies import ServiceDep
-from serving.errors import RETRY_SECONDS, StoreUnavailable
+from serving.dependencies import Service
+from serving.errors import RETRY_SECONDS
 from serving.strict_json import JSONBytes
 
 __all__ = ["router"]
 
 router = APIRouter(tags=["health"])
 
-_READY = told(Ready) | {503: {"model": Ready, "description": "No model is approved."}}
+_READY = told(Ready) | {
+    503: {"model": Ready, "description": "No model is approved, or the process is ending."}
+}
 
 
 @router.head("/livez", include_in_schema=False)
@@ -25,20 +27,19 @@ async def livez() -> Response:
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", response_class=JSONBytes, responses=_READY)
-def readyz(service: ServiceDep) -> Response:
+async def readyz(request: Request) -> Response:
     """Say whether leads can be scored, and whether scores are being recorded."""
-    model = service.models.model
-    try:
-        service.store.check()
-        store = "ok"
-    except StoreUnavailable:
-        store = "unavailable"
+    service: Service = request.app.state.service
+    model, readiness = service.models.model, service.readiness
+    readiness.note_look()
+    store = "ok" if await readiness.has_store(service.store.check) else "unavailable"
+    is_ready = model is not None and not readiness.is_ending
     body = {
-        "status": "ready" if model is not None else "not_ready",
+        "status": "ready" if is_ready else "ending" if readiness.is_ending else "not_ready",
         "model": "none" if model is None else model.approval.version,
         "store": store,
         "warning": "" if model is None else model.warning,
     }
-    if model is None:
+    if not is_ready:
         return JSONBytes(body, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})
     return JSONBytes(body)
