@@ -14,7 +14,9 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.wording import percent
+from serving.callers import Caller
 from serving.dependencies import Service
+from serving.sessions import form_token
 from serving.texts import Language, load_texts
 
 __all__ = ["render", "shown_time"]
@@ -52,6 +54,9 @@ def render(
     if service.models.model is not None:
         texts = texts.about(service.models.model.definition)
     explicit = request.query_params.get("lang")
+    caller: Caller | None = request.scope.get("caller")
+    form_secret: str | None = request.scope.get("form_secret")
+    onward = {"next": str(values["next"])} if values.get("next", "/") != "/" else {}
 
     def link(path: str, **query: str) -> str:
         if explicit in ("ja", "en"):
@@ -66,7 +71,12 @@ def render(
             language=language,
             link=link,
             lead_link=lambda lead_id: link(f"/leads/{quote(lead_id, safe='')}"),
-            other_language=link(quote(request.url.path), lang=texts("site.language_code")),
+            other_language=link(
+                quote(request.url.path), lang=texts("site.language_code"), **onward
+            ),
+            is_inside=caller is not None,
+            person=caller.name if caller is not None and caller.kind == "person" else "",
+            form_token=form_token(form_secret) if form_secret else "",
             percent=lambda share: percent(share, language),
             **values,
         )

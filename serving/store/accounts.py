@@ -75,26 +75,24 @@ class Accounts:
 
     def disable(self, name: str, at: datetime, by: str) -> None:
         """Let a person in no more, from now on; AccountUnknown if there is no such account."""
-        self._change(name, {"disabled_at": at}, Action(at, by, "account_disabled", {}))
+        done = Action(at, by, "account_disabled", {"account": name})
+        self._change(name, {"disabled_at": at}, done)
 
     def set_password(self, name: str, password_hash: str, at: datetime, by: str) -> None:
         """Replace a password, let a disabled account in again, and end its sessions."""
         changed = {"password_hash": password_hash, "disabled_at": None}
-        self._change(name, changed, Action(at, by, "account_password", {}))
+        done = Action(at, by, "account_password", {"account": name})
+        self._change(name, changed, done)
 
-    def _change(self, name: str, changed: dict[str, object], action: Action) -> None:
+    def _change(self, name: str, changed: dict[str, object], done: Action) -> None:
         with self._store.writing() as connection:
             if _one(connection, name) is None:
                 raise AccountUnknown(
                     "There is no such account. `lead-serve account list` shows them."
                 )
-            connection.execute(
-                sa.update(ACCOUNTS).where(ACCOUNTS.c.name == name).values(**changed)
-            )
+            connection.execute(sa.update(ACCOUNTS).where(ACCOUNTS.c.name == name).values(**changed))
             connection.execute(sa.delete(SESSIONS).where(SESSIONS.c.account == name))
-            note_action(
-                connection, Action(action.at, action.actor, action.action, {"account": name})
-            )
+            note_action(connection, done)
 
 
 class Sessions:
@@ -129,9 +127,7 @@ class Sessions:
     def close(self, token_sha256: str) -> None:
         """End a sign-in, if there is one."""
         with self._store.writing() as connection:
-            connection.execute(
-                sa.delete(SESSIONS).where(SESSIONS.c.token_sha256 == token_sha256)
-            )
+            connection.execute(sa.delete(SESSIONS).where(SESSIONS.c.token_sha256 == token_sha256))
 
 
 def _one(connection: sa.Connection, name: str) -> Account | None:

@@ -127,9 +127,7 @@ class Keys:
             for key_id, at in used_at.items():
                 is_later = KEYS.c.last_used_at.is_(None) | (KEYS.c.last_used_at < at)
                 connection.execute(
-                    sa.update(KEYS)
-                    .where(KEYS.c.key_id == key_id, is_later)
-                    .values(last_used_at=at)
+                    sa.update(KEYS).where(KEYS.c.key_id == key_id, is_later).values(last_used_at=at)
                 )
 
 
