@@ -35,11 +35,11 @@ async def _standing(service: Service, counts: Counts) -> Standing:
     model = service.models.model
     if model is None:
         return Standing(store_up)
-    approval = model.approval
+    approval, proposed = model.approval, service.proposals.state.proposed
     return Standing(
         store_up=store_up,
         approved_seconds=(service.clock() - approval.approved_at).total_seconds(),
-        is_last_good=bool(model.warning),
-        proposed="",
+        is_last_good=bool(service.models.warning),
+        proposed=service.proposals.state.proposed,
         drift=drift_of(model.scorer, counts["codes"].get(approval.digest, ())),
     )
