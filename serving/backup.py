@@ -32,6 +32,7 @@ __all__ = [
     "MANIFEST_PART",
     "BackupRefused",
     "Contents",
+    "Models",
     "Told",
     "back_up",
     "is_whole",
@@ -42,6 +43,7 @@ FORMAT = 1
 MANIFEST_PART = "manifest.json"
 CHUNK = 1024 * 1024
 
+Models = Mapping[str, tuple[str, str | None]]
 Told = Callable[[str, int, int | None], None]
 """Progress: what is being done, how many are done, and of how many."""
 
@@ -58,14 +60,14 @@ class Contents:
     ----------
     rows : mapping of str to int
         Rows of each table.
-    models : tuple of str
-        Digests of the models.
+    models : mapping of str to tuple
+        Model digest and manifest digest of each model, by the name of its folder.
     left_out : tuple of str
         Digests of approved models that were missing or damaged, and are not in the backup.
     """
 
     rows: Mapping[str, int]
-    models: tuple[str, ...]
+    models: Models
     left_out: tuple[str, ...]
     made_at: str
     schema_version: str
@@ -111,7 +113,7 @@ def back_up(
                     name: writer.table(name, rows.rows(name), rows.n_rows(name), tell)
                     for name in rows.tables
                 }
-                models, left_out = writer.models(settings.models_folder, rows.model_digests(), tell)
+                models, left_out = writer.models(settings.models_folder, rows.models(), tell)
                 made_at = datetime.now(UTC).isoformat(timespec="seconds")
                 contents = Contents(counted, models, left_out, made_at, rows.schema_version)
                 writer.finish(contents)
@@ -151,19 +153,22 @@ class _Writer:
         return n_written
 
     def models(
-        self, folder: Path, digests: list[str], tell: Told
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Write the models that are whole; return them and the others."""
-        whole, left_out = [], []
-        for number, digest in enumerate(digests, 1):
-            if is_whole(folder / digest, digest):
-                for path in sorted((folder / digest).iterdir()):
-                    self._part(f"models/{digest}/{path.name}", _pieces(path))
-                whole.append(digest)
-            else:
+        self, folder: Path, approved: list[tuple[str, str | None]], tell: Told
+    ) -> tuple[Models, tuple[str, ...]]:
+        """Write the models that are whole; return them and the digests of the others."""
+        whole: dict[str, tuple[str, str | None]] = {}
+        left_out = []
+        for number, (digest, manifest_digest) in enumerate(approved, 1):
+            names = [manifest_digest, digest] if manifest_digest else [digest]
+            found = [name for name in names if is_whole(folder / name, digest, manifest_digest)]
+            if not found:
                 left_out.append(digest)
-            tell("models", number, len(digests))
-        return tuple(whole), tuple(left_out)
+            elif found[0] not in whole:
+                for path in sorted((folder / found[0]).iterdir()):
+                    self._part(f"models/{found[0]}/{path.name}", _pieces(path))
+                whole[found[0]] = (digest, manifest_digest)
+            tell("models", number, len(approved))
+        return whole, tuple(left_out)
 
     def finish(self, contents: Contents) -> None:
         manifest = {
@@ -171,7 +176,7 @@ class _Writer:
             "made_at": contents.made_at,
             "schema_version": contents.schema_version,
             "rows": dict(contents.rows),
-            "models": list(contents.models),
+            "models": dict(contents.models),
             "left_out": list(contents.left_out),
             "parts": self._parts,
         }
@@ -194,10 +199,10 @@ def _entry(name: str) -> zipfile.ZipInfo:
     return made
 
 
-def is_whole(folder: Path, digest: str) -> bool:
-    """Whether a folder holds the model of a digest, every file as it was published."""
+def is_whole(folder: Path, digest: str, manifest_digest: str | None) -> bool:
+    """Whether a folder holds the model that was approved, every file as it was published."""
     try:
-        return LeadScorer.load(folder).model_digest == digest
+        return LeadScorer.load(folder, manifest_digest).model_digest == digest
     except ArtefactRefused:
         return False
 

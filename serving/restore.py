@@ -26,6 +26,7 @@ from serving.backup import (
     MANIFEST_PART,
     BackupRefused,
     Contents,
+    Models,
     Told,
     is_whole,
     silent,
@@ -115,11 +116,12 @@ def _put_back(
             yield row
 
     with tempfile.TemporaryDirectory(prefix=".restoring-", dir=folder) as scratch:
-        staged = _unpacked(archive, manifest["models"], Path(scratch))
+        models = {name: (told[0], told[1]) for name, told in manifest["models"].items()}
+        staged = _unpacked(archive, models, Path(scratch))
 
         def place_models() -> None:
             for model in staged:
-                if not is_whole(folder / model.name, model.name):
+                if not is_whole(folder / model.name, *models[model.name]):
                     shutil.rmtree(folder / model.name, ignore_errors=True)
                     model.rename(folder / model.name)
                     added.append(folder / model.name)
@@ -141,7 +143,7 @@ def _put_back(
             store.close()
     return Contents(
         rows,
-        tuple(manifest["models"]),
+        models,
         tuple(manifest["left_out"]),
         manifest["made_at"],
         manifest["schema_version"],
@@ -203,7 +205,7 @@ def _is_manifest(found: Mapping[str, Any]) -> bool:
         "made_at": str,
         "schema_version": str,
         "rows": dict,
-        "models": list,
+        "models": dict,
         "left_out": list,
         "parts": dict,
     }
@@ -216,14 +218,25 @@ def _is_manifest(found: Mapping[str, Any]) -> bool:
     return (
         all(type(n) is int and n >= 0 for n in rows.values())
         and {f"tables/{name}.jsonl" for name in rows} == {p for p in parts if _TABLE.fullmatch(p)}
-        and all(isinstance(name, str) for name in (*models, *found["left_out"]))
+        and all(isinstance(name, str) for name in found["left_out"])
         and set(models) == there
+        and all(_names_a_model(folder, told) for folder, told in models.items())
         and all(
             isinstance(part, dict)
             and type(part.get("bytes")) is int
             and isinstance(part.get("sha256"), str)
             for part in parts.values()
         )
+    )
+
+
+def _names_a_model(folder: str, told: object) -> bool:
+    return (
+        isinstance(told, list)
+        and len(told) == 2
+        and isinstance(told[0], str)
+        and (told[1] is None or isinstance(told[1], str))
+        and folder in told
     )
 
 
@@ -259,8 +272,8 @@ def _lines(archive: zipfile.ZipFile, name: str) -> Iterator[Mapping[str, Any]]:
             yield row if isinstance(row, dict) else {}
 
 
-def _unpacked(archive: zipfile.ZipFile, digests: list[str], scratch: Path) -> list[Path]:
-    """Unpack the models into `scratch`, each under its digest, and verify them."""
+def _unpacked(archive: zipfile.ZipFile, models: Models, scratch: Path) -> list[Path]:
+    """Unpack the models into `scratch`, each under its folder's name, and verify them."""
     for name in archive.namelist():
         if found := _MODEL.fullmatch(name):
             (scratch / found[1]).mkdir(exist_ok=True)
@@ -268,10 +281,10 @@ def _unpacked(archive: zipfile.ZipFile, digests: list[str], scratch: Path) -> li
                 shutil.copyfileobj(part, file, CHUNK)
                 file.flush()
                 os.fsync(file.fileno())
-    damaged = [digest for digest in digests if not is_whole(scratch / digest, digest)]
+    damaged = [name for name, told in models.items() if not is_whole(scratch / name, *told)]
     if damaged:
         raise BackupRefused(
-            f"Model {shorten([digest[:12] for digest in damaged])} in the backup is damaged. "
+            f"Model {shorten([name[:12] for name in damaged])} in the backup is damaged. "
             "Nothing was changed; take another backup."
         )
-    return [scratch / digest for digest in digests]
+    return [scratch / name for name in models]

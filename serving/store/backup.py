@@ -94,11 +94,17 @@ class Snapshot:
                 str(column.name): _told(value) for column, value in zip(columns, row, strict=True)
             }
 
-    def model_digests(self) -> list[str]:
-        """Return the digests of all models that were ever approved."""
-        column = METADATA.tables["approvals"].c.digest
-        asked = sa.select(column).distinct().order_by(column)
-        return list(self._connection.execute(asked).scalars())
+    def models(self) -> list[tuple[str, str | None]]:
+        """Return the model digest and manifest digest of every model that was ever approved."""
+        columns = [
+            METADATA.tables["approvals"].c[name]
+            for name in ("digest", "manifest_digest")
+            if name in self._columns["approvals"]
+        ]
+        asked = sa.select(*columns).distinct().order_by(*columns)
+        return [
+            (row[0], row[1] if len(row) > 1 else None) for row in self._connection.execute(asked)
+        ]
 
 
 def table_names() -> list[str]:

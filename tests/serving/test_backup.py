@@ -465,7 +465,9 @@ def test_what_fails_at_the_last_moment_changes_nothing(
     assert everything(store, tmp_path / "b") == before
 
 
-def test_a_damaged_model_is_left_out_and_named(filled: ServeSettings, tmp_path: Path) -> None:
+def test_a_damaged_model_is_left_out_and_named(
+    filled: ServeSettings, scorer: LeadScorer, tmp_path: Path
+) -> None:
     other = small_scorer(seed=5)
     approved(filled, other, "8")
     (filled.models_folder / other.model_digest / "tables.json").write_bytes(b"{}")
@@ -477,6 +479,7 @@ def test_a_damaged_model_is_left_out_and_named(filled: ServeSettings, tmp_path: 
     restored = settings_at(tmp_path / "other")
     restore(restored, tmp_path / "kept.zip")
     assert [path.name for path in restored.models_folder.iterdir()] == list(contents.models)
+    assert list(contents.models.values()) == [(scorer.model_digest, None)]
 
 
 def test_a_file_that_is_there_is_not_overwritten_unless_told_so(
