@@ -13,6 +13,7 @@ __all__ = [
     "company_form",
     "email_domain",
     "email_domain_kind",
+    "email_kind_and_domain",
     "phone_kind",
 ]
 
@@ -21,16 +22,24 @@ PHONE_KINDS = ("mobile", "fixed", "toll_free", "ip", "other")
 COMPANY_FORMS = ("kabushiki", "yugen", "godo", "foundation", "public", "foreign", "none")
 
 _EMAIL = re.compile(r"(?:[^<>]*<)?[^@\s<>]+@((?:[\w-]+\.)+[\w-]*[^\W\d_][\w-]*)>?")
-_FREE_NAME = re.compile(
-    "gmail|googlemail|yahoo|ymail|rocketmail|hotmail|outlook|live|msn|aol|icloud|gmx|rediffmail"
-    "|protonmail|proton|mail|yandex|naver|daum|hanmail|qq|163|126|sina|foxmail"
-)
-_FREE_DOMAIN = re.compile(
-    r"(?:me|mac|nifty|zoho|tutanota|fastmail|au)\.com|mail\.ru|web\.de|(?:goo|infoseek)\.jp|excite\.co\.jp"
-    r"|(?:.+\.)?(?:docomo|ezweb|softbank|vodafone|ymobile|biglobe|so-net|ocn|dion)\.ne\.jp"
-    r"|i\.softbank\.jp|.+\.plala\.or\.jp"
-)
-_SECOND_LEVEL = re.compile("co|ne|or|ac|ed|go|lg|com|net|org|edu|gov|gob")
+_PLAIN_EMAIL = re.compile(r"[a-z0-9._%+-]+@((?:[a-z0-9-]+\.)+[a-z]+)", re.ASCII)
+_FREE_NAMES = frozenset({
+    "gmail", "googlemail", "yahoo", "ymail", "rocketmail", "hotmail", "outlook", "live",
+    "msn", "aol", "icloud", "gmx", "rediffmail", "protonmail", "proton", "mail", "yandex",
+    "naver", "daum", "hanmail", "qq", "163", "126", "sina", "foxmail",
+})  # fmt: skip
+_FREE_DOMAINS = frozenset({
+    "me.com", "mac.com", "nifty.com", "zoho.com", "tutanota.com", "fastmail.com", "au.com",
+    "mail.ru", "web.de", "goo.jp", "infoseek.jp", "excite.co.jp", "i.softbank.jp",
+})  # fmt: skip
+_FREE_NETWORKS = frozenset({
+    "docomo", "ezweb", "softbank", "vodafone", "ymobile", "biglobe", "so-net", "ocn",
+    "dion",
+})  # fmt: skip
+"""Under ``ne.jp``, with or without a name of the customer's before them."""
+_SECOND_LEVELS = frozenset({
+    "co", "ne", "or", "ac", "ed", "go", "lg", "com", "net", "org", "edu", "gov", "gob",
+})  # fmt: skip
 _ACADEMIC, _GOVERNMENT = frozenset(("ac", "ed", "edu")), frozenset(("go", "lg", "gov", "gob"))
 
 
@@ -40,6 +49,10 @@ def email_domain(value: object) -> str | None:
     >>> email_domain("Taro <taro＠Example.CO.JP>")
     'example.co.jp'
     """
+    if isinstance(value, str) and len(value) <= LONGEST_CATEGORY:
+        plain = _PLAIN_EMAIL.fullmatch(value)
+        if plain is not None:
+            return plain[1]
     text = read_scalar(value, LONGEST_CATEGORY)
     if text is None:
         return None
@@ -55,9 +68,16 @@ def email_domain_kind(value: object) -> str | None:
     >>> email_domain_kind("a@u-tokyo.ac.jp"), email_domain_kind("a@yahoo.co.jp")
     ('academic', 'free')
     """
+    return email_kind_and_domain(value)[0]
+
+
+def email_kind_and_domain(value: object) -> tuple[str | None, str | None]:
+    """Return what `email_domain_kind` and `email_domain` say, read in one go."""
     domain = email_domain(value)
-    if domain is None:
-        return None
+    return (None if domain is None else _kind_of(domain)), domain
+
+
+def _kind_of(domain: str) -> str:
     parts = domain.split(".")
     is_country = len(parts[-1]) == 2 and len(parts) > 2
     kind = parts[-2] if is_country else parts[-1]
@@ -65,20 +85,21 @@ def email_domain_kind(value: object) -> str | None:
         return "academic"
     if kind in _GOVERNMENT or parts[-1] == "mil":
         return "government"
-    name = parts[-3] if is_country and _SECOND_LEVEL.fullmatch(kind) else parts[-2]
-    is_free = _FREE_NAME.fullmatch(name) or _FREE_DOMAIN.fullmatch(domain)
-    return "free" if is_free else "company"
+    name = parts[-3] if is_country and kind in _SECOND_LEVELS else parts[-2]
+    if name in _FREE_NAMES or domain in _FREE_DOMAINS:
+        return "free"
+    is_network = (name in _FREE_NETWORKS and parts[-2:] == ["ne", "jp"]) or (
+        len(parts) > 3 and parts[-3:] == ["plala", "or", "jp"]
+    )
+    return "free" if is_network else "company"
 
 
 _PHONE_NOISE = re.compile(r"[\s().・/-]|ー|(?:内線|ext\.?|#).*$|^(?:tel|電話)[:.]?")
 _PHONE = re.compile(r"\+?\d{4,20}", re.ASCII)
 _MASKED_PHONE = re.compile(r"\+?[\dx*●〇○]{4,20}", re.ASCII)
-_PHONE_RULES = (
-    ("toll_free", re.compile(r"0120\d{6}|0800\d{7}|00531\d{6}")),
-    ("mobile", re.compile(r"0[6-9]0\d{8}")),
-    ("ip", re.compile(r"050\d{8}")),
-    ("other", re.compile(r"0570\d{6}|0990\d{6}")),
-    ("fixed", re.compile(r"0[1-9]\d{8}")),
+_PHONE_RULES = re.compile(
+    r"(?P<toll_free>0120\d{6}|0800\d{7}|00531\d{6})|(?P<mobile>0[6-9]0\d{8})|(?P<ip>050\d{8})"
+    r"|(?P<other>0570\d{6}|0990\d{6})|(?P<fixed>0[1-9]\d{8})"
 )
 
 
@@ -91,6 +112,10 @@ def phone_kind(value: object) -> str | None:
     >>> phone_kind("０９０-1234-5678"), phone_kind("+81 3 1234 5678"), phone_kind("0120-123-456")
     ('mobile', 'fixed', 'toll_free')
     """
+    if isinstance(value, str) and len(value) <= LONGEST_SCALAR:
+        digits = value.replace("-", "")
+        if digits.isascii() and digits.isdigit() and 4 <= len(digits) <= 20:
+            return _kind_of_number(digits)
     text = read_scalar(value, LONGEST_SCALAR)
     if text is None:
         return None
@@ -99,9 +124,14 @@ def phone_kind(value: object) -> str | None:
         if _MASKED_PHONE.fullmatch(number):
             return "other"
         raise Unreadable("not a phone number")
+    return _kind_of_number(number)
+
+
+def _kind_of_number(number: str) -> str:
     if number.startswith(("+81", "0081")) or (number.startswith("81") and len(number) in (11, 12)):
         number = "0" + number.split("81", 1)[1].removeprefix("0")
-    return next((kind for kind, rule in _PHONE_RULES if rule.fullmatch(number)), "other")
+    found = _PHONE_RULES.fullmatch(number)
+    return "other" if found is None else str(found.lastgroup)
 
 
 _COMPANY_RULES = (

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.binning import MAX_BINS, MIN_LEADS_PER_LEVEL, ONE_IN
+from features.column_codes import encode_columns
 from features.definition import LeadDefinition
 from features.errors import ArtefactRefused
 from features.events import Act, behaviour_values
+from features.field_codes import FieldCodes
 from features.inputs import (
     ARRIVAL,
     MISSING,
@@ -44,8 +45,7 @@ __all__ = ["MISSING", "OTHER", "Encoded", "Input", "LeadEncoder", "LeadInput"]
 Codes = NDArray[np.int32]
 
 
-@dataclass(frozen=True, slots=True)
-class LeadInput:
+class LeadInput(NamedTuple):
     """What is known of a lead at the scoring time.
 
     Attributes
@@ -63,16 +63,13 @@ class LeadInput:
     as_of: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(NamedTuple):
     """A lead as the tables see it.
 
     Attributes
     ----------
     codes : list of int
         One for each input.
-    values : list of float, str or None
-        What was read, in the same order; for showing.
     unreadable : tuple of str
         Fields whose value was there but could not be read, and counts as missing.
     unknown : int
@@ -80,7 +77,6 @@ class Encoded:
     """
 
     codes: list[int]
-    values: list[Value]
     unreadable: tuple[str, ...]
     unknown: int
 
@@ -144,32 +140,46 @@ class LeadEncoder:
 
     def encode(self, lead: LeadInput) -> Encoded:
         """Return the codes of one lead; a value that cannot be read becomes missing."""
-        values: list[Value] = [None] * len(self.inputs)
+        fields, as_of = lead.fields, lead.as_of
+        codes = [MISSING] * len(self.inputs)
         unreadable: list[str] = []
-        for name, derived in self.readers:
-            positions = self.positions[name]
-            if not positions:
-                continue
-            raw = lead.fields.get(name)
-            if raw is None and name == ARRIVAL:
-                raw = lead.as_of
-            if raw is None or self.habits.is_blank(raw):
-                continue
-            try:
-                for position, derivation in zip(positions, derived, strict=True):
-                    values[position] = self.read(name, derivation, raw)
-            except Unreadable:
+        for name, field in self.field_codes:
+            raw = fields.get(name)
+            if raw is None:
+                if name != ARRIVAL:
+                    continue
+                raw = as_of
+            read = field.of(raw)
+            if not read:
                 unreadable.append(name)
-                for position in positions:
-                    values[position] = None
-        self._fill_behaviours(lead, values, unreadable)
-        codes = [given.code(value) for given, value in zip(self.inputs, values, strict=True)]
-        unknown = sum(name not in self.positions for name in lead.fields)
-        return Encoded(codes, values, tuple(unreadable), unknown)
+            for position, code in zip(field.positions, read, strict=False):
+                codes[position] = code
+        self._fill_behaviours(lead, codes, unreadable)
+        unknown = 0
+        for name in fields:
+            if name not in self.positions:
+                unknown += 1
+        return Encoded(codes, tuple(unreadable), unknown)
 
     def encode_many(self, leads: Sequence[LeadInput]) -> list[Encoded]:
         """Return the codes of many leads, in order; the same code path as `encode`."""
         return [self.encode(lead) for lead in leads]
+
+    def encode_columns(
+        self,
+        columns: Mapping[str, Sequence[object]],
+        as_of: datetime | Sequence[datetime],
+    ) -> tuple[Codes, dict[str, NDArray[np.bool_]]]:
+        """Return the codes of leads given as columns, and which values could not be read.
+
+        The same values give the same codes as with `encode`.
+
+        Raises
+        ------
+        ValueError
+            If the columns differ in length.
+        """
+        return encode_columns(self, columns, as_of)
 
     def encode_history(self, history: LeadHistory, rows: NDArray[np.bool_] | None = None) -> Codes:
         """Return the codes of past leads as of their arrival, shape (n_leads, n_inputs), int32."""
@@ -188,6 +198,35 @@ class LeadEncoder:
         return value
 
     @cached_property
+    def field_codes(self) -> tuple[tuple[str, FieldCodes], ...]:
+        """The readers of the fields that give inputs."""
+        fields = self.definition.usable_fields
+        return tuple(
+            (
+                name,
+                FieldCodes(
+                    fields[name].type,
+                    [self.inputs[position] for position in self.positions[name]],
+                    self.positions[name],
+                    self.habits,
+                    {} if derived[0].suffix else self._synonyms.get(name, {}),
+                    is_personal=fields[name].personal,
+                ),
+            )
+            for name, derived in self.readers
+            if self.positions[name]
+        )
+
+    @cached_property
+    def behaviour_inputs(self) -> tuple[tuple[str, int, Input], ...]:
+        """The behaviours that give inputs, each with its place."""
+        return tuple(
+            (name, position, self.inputs[position])
+            for name in self.definition.behaviours
+            for position in self.positions[name]
+        )
+
+    @cached_property
     def _synonyms(self) -> dict[str, dict[str, str]]:
         return {
             name: synonyms_of(field.values)
@@ -195,21 +234,19 @@ class LeadEncoder:
             if field.values
         }
 
-    def _fill_behaviours(self, lead: LeadInput, values: list[Value], unreadable: list[str]) -> None:
-        behaviours = self.definition.behaviours
-        if not behaviours:
-            return
-        computed: Mapping[str, Value] = (
-            {} if lead.acts is None else behaviour_values(behaviours, lead.acts, lead.as_of)
-        )
-        for name in behaviours:
-            for position in self.positions[name]:
-                values[position] = computed.get(name)
-                if lead.fields.get(name) is not None:
-                    try:
-                        values[position] = parse_number(lead.fields[name])
-                    except Unreadable:
-                        unreadable.append(name)
+    def _fill_behaviours(self, lead: LeadInput, codes: list[int], unreadable: list[str]) -> None:
+        acts, fields = lead.acts, lead.fields
+        computed: Mapping[str, Value] = {}
+        if acts is not None and self.behaviour_inputs:
+            computed = behaviour_values(self.definition.behaviours, acts, lead.as_of)
+        for name, position, given in self.behaviour_inputs:
+            value = computed.get(name)
+            if fields.get(name) is not None:
+                try:
+                    value = parse_number(fields[name])
+                except Unreadable:
+                    unreadable.append(name)
+            codes[position] = given.code(value)
 
     # -- learning ------------------------------------------------------------------------------
 

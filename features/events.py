@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -63,12 +63,12 @@ def behaviour_values(
         if act.at <= as_of:
             by_kind.setdefault(act.kind, []).append(act)
     return {
-        name: _value(behaviour, by_kind.get(behaviour.kind), as_of)
+        name: _value(behaviour, by_kind.get(behaviour.kind, ()), as_of)
         for name, behaviour in behaviours.items()
     }
 
 
-def _value(behaviour: Behaviour, done: list[Act] | None, as_of: datetime) -> float | None:
+def _value(behaviour: Behaviour, done: Sequence[Act], as_of: datetime) -> float | None:
     measure = behaviour.measure
     if not done:
         return None if measure == "days_since_last" else 0.0

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from features.definition import EVER
 from features.encoder import MISSING, OTHER, Input
-from features.scorer import Contribution, LeadScorer, ScoredLead
+from features.scored import POINTS_PER_LOGIT, Contribution, ScoredLead
+from features.scorer import LeadScorer
 
-__all__ = ["MIN_CASES", "Evidence", "Factor", "Factors", "Shown", "shown_value", "top_factors"]
+__all__ = [
+    "MIN_CASES",
+    "Evidence",
+    "Factor",
+    "Factors",
+    "Shown",
+    "Strongest",
+    "factor_of",
+    "shown_value",
+    "strongest",
+    "top_factors",
+]
 
 MIN_CASES = 30
 """Below this many past leads no rate is shown."""
@@ -94,21 +106,47 @@ class Factors:
     other_points: float
 
 
-def top_factors(scorer: LeadScorer, scored: ScoredLead, n: int = 3) -> Factors:
-    """Return the `n` strongest factors each way; with `other_points` they add up to the score.
+class Strongest(NamedTuple):
+    """Which fields to name, by their places in the definition's order; strongest first."""
 
-    Fields that add less than a twentieth of a point are not named.
+    raising: list[int]
+    lowering: list[int]
+    other_points: float
+
+
+def strongest(by_field: Sequence[float], n: int) -> Strongest:
+    """Return the `n` fields that add most each way, and the points of all others together.
+
+    Of equal ones the first in the definition's order comes first. Fields that add less than a
+    twentieth of a point are not named.
+
+    >>> strongest([0.5, -0.2, 0.5, 0.0001], n=1)[:2]
+    ([0], [1])
     """
-    ranked = sorted(scored.contributions, key=lambda part: -abs(part.logit))
-    notable = [part for part in ranked if abs(part.points) >= MIN_POINTS]
-    raising = [part for part in notable if part.logit > 0][:n]
-    lowering = [part for part in notable if part.logit < 0][:n]
-    named = {id(part) for part in (*raising, *lowering)}
-    rest = math.fsum(part.points for part in scored.contributions if id(part) not in named)
+    raising: list[int] = []
+    lowering: list[int] = []
+    sizes = [-abs(logit) for logit in by_field]
+    for place in sorted(range(len(sizes)), key=sizes.__getitem__):
+        if -sizes[place] * POINTS_PER_LOGIT < MIN_POINTS:
+            break
+        way = raising if by_field[place] > 0 else lowering
+        if len(way) < n:
+            way.append(place)
+            if len(raising) == len(lowering) == n:
+                break
+    points = [logit * POINTS_PER_LOGIT for logit in by_field]
+    for place in (*raising, *lowering):
+        points[place] = 0.0
+    return Strongest(raising, lowering, math.fsum(points))
+
+
+def top_factors(scorer: LeadScorer, scored: ScoredLead, n: int = 3) -> Factors:
+    """Return the `n` strongest factors each way; with `other_points` they add up to the score."""
+    found = strongest(scored.by_field, n)
     return Factors(
-        tuple(_factor(scorer, part) for part in raising),
-        tuple(_factor(scorer, part) for part in lowering),
-        rest,
+        tuple(factor_of(scorer, scored.contribution(place)) for place in found.raising),
+        tuple(factor_of(scorer, scored.contribution(place)) for place in found.lowering),
+        found.other_points,
     )
 
 
@@ -137,7 +175,8 @@ def shown_value(given: Input, code: int, band: Mapping[str, Any] | None = None) 
     )
 
 
-def _factor(scorer: LeadScorer, part: Contribution) -> Factor:
+def factor_of(scorer: LeadScorer, part: Contribution) -> Factor:
+    """Return a contribution as a factor, with what past leads of that kind did."""
     given = scorer.encoder.inputs[part.input]
     band = _band(scorer.reference, part.input, part.code)
     evidence, is_rare = _evidence(scorer.reference, band, part.logit)

@@ -10,7 +10,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, timedelta
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
@@ -29,6 +29,7 @@ __all__ = [
     "Input",
     "Value",
     "derivations_of",
+    "read_field",
     "stored_input",
     "synonyms_of",
 ]
@@ -159,46 +160,63 @@ def _boolean(raw: object, _: Habits) -> Value:
     return None if answer is None else "yes" if answer else "no"
 
 
-def _local(raw: object, habits: Habits) -> datetime | None:
-    moment = text.parse_time(raw, habits.zone, habits.date_formats)
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _weekday_and_hour(raw: object, habits: Habits) -> tuple[Value, ...]:
+    """Return day of the week and hour; no hour for a date without a time, read as its start."""
+    written = text.parse_time(raw, habits.zone, habits.date_formats)
+    if written is None:
+        return None, None
     # By way of UTC, so that a time that a clock change skipped is read as the one after it.
-    return None if moment is None else moment.astimezone(UTC).astimezone(habits.zone)
+    instant = written.astimezone(UTC)
+    moment = instant.astimezone(habits.zone)
+    just_before = (instant - _INSTANT).astimezone(habits.zone)
+    hour = float(moment.hour) if just_before.date() == moment.date() else None
+    return _WEEKDAYS[moment.weekday()], hour
 
 
-def _weekday(raw: object, habits: Habits) -> Value:
-    moment = _local(raw, habits)
-    return (
-        None
-        if moment is None
-        else ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[moment.weekday()]
-    )
+ReadField = Callable[[object, Habits], tuple[Value, ...]]
+_TYPES: Mapping[str, tuple[tuple[tuple[str, Kind], ...], ReadField]] = {
+    "number": ((("", "number"),), lambda raw, _: (text.parse_number(raw),)),
+    "category": ((("", "category"),), lambda raw, _: (text.category_key(raw),)),
+    "boolean": ((("", "category"),), lambda raw, habits: (_boolean(raw, habits),)),
+    "time": ((("weekday", "category"), ("hour", "number")), _weekday_and_hour),
+    "job_title": (
+        (("rank", "category"), ("department", "category")),
+        lambda raw, _: (titles.title_rank(raw), titles.title_department(raw)),
+    ),
+    "email": (
+        (("domain_kind", "category"), ("domain", "category")),
+        lambda raw, _: text.email_kind_and_domain(raw),
+    ),
+    "phone": ((("kind", "category"),), lambda raw, _: (text.phone_kind(raw),)),
+    "company": ((("form", "category"),), lambda raw, _: (text.company_form(raw),)),
+    "text": ((("length", "number"),), lambda raw, _: (text.text_length(raw),)),
+}
 
 
-def _hour(raw: object, habits: Habits) -> Value:
-    """Return the hour of the day; missing for a date without a time, which reads as its start."""
-    moment = _local(raw, habits)
-    if moment is None:
-        return None
-    just_before = (moment.astimezone(UTC) - _INSTANT).astimezone(habits.zone)
-    return float(moment.hour) if just_before.date() == moment.date() else None
+def read_field(kind: str, raw: object, habits: Habits) -> tuple[Value, ...]:
+    """Return every value that a field of type `kind` gives, read in one go.
+
+    Raises
+    ------
+    Unreadable
+        If one of them cannot be read.
+    """
+    return _TYPES[kind][1](raw, habits)
+
+
+def _one_of(kind: str, place: int) -> Callable[[object, Habits], Value]:
+    return lambda raw, habits: read_field(kind, raw, habits)[place]
 
 
 _DERIVATIONS: Mapping[str, tuple[Derivation, ...]] = {
-    "number": (Derivation("", "number", lambda raw, _: text.parse_number(raw)),),
-    "category": (Derivation("", "category", lambda raw, _: text.category_key(raw)),),
-    "boolean": (Derivation("", "category", _boolean),),
-    "time": (Derivation("weekday", "category", _weekday), Derivation("hour", "number", _hour)),
-    "job_title": (
-        Derivation("rank", "category", lambda raw, _: titles.title_rank(raw)),
-        Derivation("department", "category", lambda raw, _: titles.title_department(raw)),
-    ),
-    "email": (
-        Derivation("domain_kind", "category", lambda raw, _: text.email_domain_kind(raw)),
-        Derivation("domain", "category", lambda raw, _: text.email_domain(raw)),
-    ),
-    "phone": (Derivation("kind", "category", lambda raw, _: text.phone_kind(raw)),),
-    "company": (Derivation("form", "category", lambda raw, _: text.company_form(raw)),),
-    "text": (Derivation("length", "number", lambda raw, _: text.text_length(raw)),),
+    kind: tuple(
+        Derivation(suffix, value_kind, _one_of(kind, place))
+        for place, (suffix, value_kind) in enumerate(given)
+    )
+    for kind, (given, _) in _TYPES.items()
 }
 
 

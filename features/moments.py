@@ -57,8 +57,8 @@ def parse_time(value: object, zone: ZoneInfo, formats: Sequence[str] = ()) -> da
     >>> parse_time("令和8年1月5日 午後1時5分", ZoneInfo("Asia/Tokyo")).isoformat()
     '2026-01-05T13:05:00+09:00'
     """
-    if isinstance(value, str) and not formats and len(value) <= 32 and value[4:5] == "-":
-        moment = _iso(value)
+    if isinstance(value, str):
+        moment = _iso(value) if not formats and len(value) <= 32 else None
     elif isinstance(value, datetime):
         moment = None if is_blank(value) else value
     elif isinstance(value, date):

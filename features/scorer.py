@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,119 +20,27 @@ from numpy.typing import NDArray
 from features import artefact
 from features.contract import check_contract
 from features.definition import EVER, LeadDefinition, parse_definition
-from features.encoder import MISSING, Encoded, LeadEncoder, LeadInput
+from features.encoder import Encoded, LeadEncoder, LeadInput
 from features.errors import ArtefactRefused, DefinitionInvalid
 from features.golden import golden_rows, mismatch
-from features.tables import AdditiveTables, probability_of
+from features.scored import (
+    POINTS_PER_LOGIT,
+    Calibration,
+    Contribution,
+    Member,
+    ScoredColumns,
+    ScoredLead,
+)
+from features.tables import AdditiveTables, probabilities_of, probability_of
 
-__all__ = ["POINTS_PER_LOGIT", "Calibration", "Contribution", "LeadScorer", "ScoredLead"]
-
-POINTS_PER_LOGIT = 10.0 / math.log(2.0)
-"""Ten points double the odds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Calibration:
-    """What was decided about a model after it had learnt.
-
-    Attributes
-    ----------
-    mode : {"history", "snapshot"}
-        Snapshot models know one horizon without a date.
-    method : {"student", "base_rate"}
-        ``base_rate``: too few wins for a learned model; rates by channel stand in.
-    main_horizon : int
-        The horizon of score and decision (days; EVER in snapshot mode).
-    shift : float
-        Log-odds added to every horizon.
-    """
-
-    mode: Literal["history", "snapshot"]
-    method: Literal["student", "base_rate"]
-    main_horizon: int
-    shift: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Contribution:
-    """What one field adds to the log-odds at the main horizon.
-
-    Attributes
-    ----------
-    field : str
-        Field or behaviour, as a person knows it.
-    group : str
-        Fit, interest, timing or data.
-    logit : float
-        Sum over the field's inputs.
-    input : int
-        Position of the input that adds most (in size); its value is the one to show.
-    code : int
-        That input's code.
-    """
-
-    field: str
-    group: str
-    logit: float
-    input: int
-    code: int
-
-    @property
-    def points(self) -> float:
-        """Score points: ten double the odds."""
-        return self.logit * POINTS_PER_LOGIT
-
-    @property
-    def odds(self) -> float:
-        """Factor on the odds."""
-        return math.exp(self.logit)
-
-
-@dataclass(frozen=True, slots=True)
-class ScoredLead:
-    """The model's answer for one lead.
-
-    Attributes
-    ----------
-    probabilities : tuple of float
-        Chance of a win within each of the scorer's horizons, 0 to 1, never falling.
-    probability : float
-        The one of the main horizon.
-    logit, base : float
-        Log-odds of that probability, and of the average lead.
-    score : float
-        ``50 + 10 log2(odds / base odds)``, clipped to 0 to 100.
-    acceptance : float or None
-        Chance that sales accepts the lead; None where nothing was ever decided.
-    interval : tuple of float or None
-        Wilson 95 % interval of the observed rate among past leads of similar score.
-    contributions : tuple of Contribution
-        One for each field, in the definition's order; `base` plus their sum is `logit`.
-    codes : tuple of int
-        One for each input: what the score was made from, fit to be recorded.
-    unreadable : tuple of str
-        Fields that were given but could not be read.
-    unknown : int
-        Number of given fields the model does not know.
-    known : int
-        Number of inputs with a value.
-    is_guarded : bool
-        Whether a horizon had to be raised to the one before it (never seen so far).
-    """
-
-    probabilities: tuple[float, ...]
-    probability: float
-    logit: float
-    base: float
-    score: float
-    acceptance: float | None
-    interval: tuple[float, float] | None
-    contributions: tuple[Contribution, ...]
-    codes: tuple[int, ...]
-    unreadable: tuple[str, ...]
-    unknown: int
-    known: int
-    is_guarded: bool
+__all__ = [
+    "POINTS_PER_LOGIT",
+    "Calibration",
+    "Contribution",
+    "LeadScorer",
+    "ScoredColumns",
+    "ScoredLead",
+]
 
 
 class LeadScorer:
@@ -185,7 +93,7 @@ class LeadScorer:
         self.reference: Mapping[str, Any] = reference or {}
         self.evaluation: Mapping[str, Any] = evaluation or {}
         self._main = self.tables.position(calibration.main_horizon)
-        self._members = _members(encoder)
+        self.members = _members(encoder)
         neighbours = self.reference.get("neighbours") or {}
         self._neighbours = [
             list(map(float, neighbours.get(part, ()))) for part in ("logit", "low", "high")
@@ -224,11 +132,29 @@ class LeadScorer:
         """Return the answer for one lead."""
         encoded = self.encoder.encode(lead)
         codes = encoded.codes
-        return self._finish(
+        logits = self.tables.logits_one(codes)
+        parts = self.tables.contributions_one(codes, self.main_horizon)
+        by_field = []
+        for _, _, positions in self.members:
+            total = parts[positions[0]]
+            for position in positions[1:]:
+                total += parts[position]
+            by_field.append(total)
+        guarded = logits
+        for h in range(1, len(logits)):
+            if guarded[h] < guarded[h - 1]:
+                guarded = guarded.copy()
+                guarded[h] = guarded[h - 1]
+        return self._answer(
             encoded,
-            self.tables.logits_one(codes),
-            self.tables.contributions_one(codes, self.main_horizon),
-            self.acceptance.logits_one(codes)[0] if self.acceptance is not None else None,
+            guarded,
+            tuple([probability_of(logit) for logit in guarded]),
+            guarded is not logits,
+            parts,
+            by_field,
+            None
+            if self.acceptance is None
+            else probability_of(self.acceptance.logits_one(codes)[0]),
         )
 
     def score_many(self, leads: Sequence[LeadInput]) -> list[ScoredLead]:
@@ -237,58 +163,108 @@ class LeadScorer:
             return []
         encoded = self.encoder.encode_many(leads)
         codes = np.array([lead.codes for lead in encoded], dtype=np.int32)
-        logits = self.tables.logits(codes).tolist()
-        parts = self.tables.contributions(codes, self.main_horizon).tolist()
-        accepts: list[float | None] = (
-            self.acceptance.logits(codes)[:, 0].tolist()
-            if self.acceptance is not None
-            else [None] * len(leads)
+        logits = self.tables.logits(codes)
+        guarded = np.maximum.accumulate(logits, axis=1)
+        parts = self.tables.contributions(codes, self.main_horizon)
+        accepts = self._acceptances(codes)
+        answers = zip(
+            encoded,
+            guarded.tolist(),
+            map(tuple, probabilities_of(guarded).tolist()),
+            (guarded != logits).any(axis=1).tolist(),
+            parts.tolist(),
+            self._by_field(parts).tolist(),
+            [None] * len(leads) if accepts is None else accepts.tolist(),
+            strict=True,
         )
-        return [
-            self._finish(*answer) for answer in zip(encoded, logits, parts, accepts, strict=True)
-        ]
+        return [self._answer(*answer) for answer in answers]
+
+    def score_columns(
+        self,
+        columns: Mapping[str, Sequence[object]],
+        as_of: datetime | Sequence[datetime],
+    ) -> ScoredColumns:
+        """Return the answers for leads given as columns; each row bit-equal to `score`.
+
+        Parameters
+        ----------
+        columns : mapping of str to sequence
+            Raw values by field, None where nothing is given; all of one length. A behaviour is
+            given as its number; without its column it is missing, as when acts are not known.
+            Columns that the definition does not have are passed over.
+        as_of : datetime or sequence of datetime
+            The scoring time, with a time zone, of all leads or of each.
+        """
+        codes, unreadable = self.encoder.encode_columns(columns, as_of)
+        return self.score_codes(codes, unreadable)
+
+    def score_codes(
+        self,
+        codes: NDArray[np.int32],
+        unreadable: Mapping[str, NDArray[np.bool_]] | None = None,
+    ) -> ScoredColumns:
+        """Return the answers for encoded leads, shape (n_leads, n_inputs)."""
+        guarded = np.maximum.accumulate(self.tables.logits(codes), axis=1)
+        chances = probabilities_of(guarded)
+        points = POINTS_PER_LOGIT * (guarded[:, self._main] - self.tables.base[self._main])
+        return ScoredColumns(
+            probabilities=chances,
+            probability=chances[:, self._main],
+            score=np.minimum(100.0, np.maximum(0.0, 50.0 + points)),
+            acceptance=self._acceptances(codes),
+            contributions=self._by_field(self.tables.contributions(codes, self.main_horizon)),
+            fields=tuple(member.field for member in self.members),
+            codes=codes,
+            unreadable=dict(unreadable or {}),
+        )
 
     def probabilities(self, codes: NDArray[np.int32]) -> NDArray[np.float64]:
         """Return guarded chances of a win of encoded leads, shape (n_leads, n_horizons)."""
-        logits = np.maximum.accumulate(self.tables.logits(codes), axis=1)
-        return np.array([probability_of(logit) for logit in logits.ravel().tolist()]).reshape(
-            logits.shape
-        )
+        return probabilities_of(np.maximum.accumulate(self.tables.logits(codes), axis=1))
 
-    def _finish(
-        self, encoded: Encoded, logits: list[float], parts: list[float], accept: float | None
+    def _by_field(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Add up each field's inputs, from the first to the last as `score` does."""
+        if len(self.members) == parts.shape[1]:
+            return parts
+        sums = parts[:, [member.positions[0] for member in self.members]]
+        for place, member in enumerate(self.members):
+            for position in member.positions[1:]:
+                sums[:, place] += parts[:, position]
+        return sums
+
+    def _acceptances(self, codes: NDArray[np.int32]) -> NDArray[np.float64] | None:
+        if self.acceptance is None:
+            return None
+        return probabilities_of(self.acceptance.logits(codes)[:, 0])
+
+    def _answer(
+        self,
+        encoded: Encoded,
+        logits: list[float],
+        probabilities: tuple[float, ...],
+        is_guarded: bool,
+        parts: list[float],
+        by_field: list[float],
+        acceptance: float | None,
     ) -> ScoredLead:
-        guarded = list(logits)
-        for h in range(1, len(guarded)):
-            guarded[h] = max(guarded[h], guarded[h - 1])
-        logit, base = guarded[self._main], self.tables.base[self._main]
-        probabilities = tuple(probability_of(value) for value in guarded)
+        logit, base = logits[self._main], self.tables.base[self._main]
+        codes, unreadable, unknown = encoded
         return ScoredLead(
-            probabilities=probabilities,
-            probability=probabilities[self._main],
-            logit=logit,
-            base=base,
-            score=min(100.0, max(0.0, 50.0 + POINTS_PER_LOGIT * (logit - base))),
-            acceptance=None if accept is None else probability_of(accept),
-            interval=self._interval(logit),
-            contributions=tuple(self._contributions(encoded.codes, parts)),
-            codes=tuple(encoded.codes),
-            unreadable=encoded.unreadable,
-            unknown=encoded.unknown,
-            known=sum(code != MISSING for code in encoded.codes),
-            is_guarded=guarded != logits,
+            probabilities,
+            probabilities[self._main],
+            logit,
+            base,
+            min(100.0, max(0.0, 50.0 + POINTS_PER_LOGIT * (logit - base))),
+            acceptance,
+            self._interval(logit),
+            parts,
+            by_field,
+            codes,
+            unreadable,
+            unknown,
+            is_guarded,
+            self.members,
         )
-
-    def _contributions(self, codes: list[int], parts: list[float]) -> list[Contribution]:
-        grouped = []
-        for field, group, members in self._members:
-            if len(members) == 1:
-                strongest, total = members[0], parts[members[0]]
-            else:
-                strongest = max(members, key=lambda position: abs(parts[position]))
-                total = sum(parts[position] for position in members)
-            grouped.append(Contribution(field, group, total, strongest, codes[strongest]))
-        return grouped
 
     def _interval(self, logit: float) -> tuple[float, float] | None:
         at, low, high = self._neighbours
@@ -400,8 +376,10 @@ class LeadScorer:
         return scorer
 
 
-def _members(encoder: LeadEncoder) -> list[tuple[str, str, list[int]]]:
+def _members(encoder: LeadEncoder) -> tuple[Member, ...]:
     fields: dict[str, tuple[str, list[int]]] = {}
     for position, given in enumerate(encoder.inputs):
         fields.setdefault(given.field, (given.group, []))[1].append(position)
-    return [(field, group, members) for field, (group, members) in fields.items()]
+    return tuple(
+        Member(field, group, tuple(positions)) for field, (group, positions) in fields.items()
+    )

@@ -11,7 +11,7 @@ order, so their results are equal to the last bit.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -21,10 +21,13 @@ from numpy.typing import NDArray
 
 from features.errors import ArtefactRefused
 
-__all__ = ["AdditiveTables", "PairTable", "probability_of"]
+__all__ = ["AdditiveTables", "PairTable", "chunks", "probabilities_of", "probability_of"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int32]
+
+CHUNK = 4_096
+"""Leads added up at a time."""
 
 MAX_CELLS = 4_000_000
 """More cells than this (about 32 MB) is not a model of ours."""
@@ -125,45 +128,50 @@ class AdditiveTables:
         """
         self._check(codes)
         logits = np.empty((len(codes), len(self.horizons)))
-        for h, curves in enumerate(self.mains):
-            total = np.full(len(codes), self.base[h])
-            for i, curve in enumerate(curves):
-                total += curve[codes[:, i]]
-            logits[:, h] = total
-        for pair, together in zip(self.pairs, self._together, strict=True):
-            logits += together[codes[:, pair.i], codes[:, pair.j]][:, None]
+        for rows in chunks(len(codes)):
+            columns, total = _columns(codes[rows]), logits[rows]
+            total[:] = self.base
+            for column, curves in zip(columns, self._curves, strict=True):
+                total += curves.take(column, axis=0)
+            for pair, together in zip(self.pairs, self._together, strict=True):
+                total += together.take(_cells(pair, columns))[:, None]
         return logits
 
     def contributions(self, codes: Codes, horizon: int) -> Floats:
         """Return what each input adds to the log-odds at `horizon`, shape (n_leads, n_inputs)."""
         self._check(codes)
         parts = np.empty((len(codes), len(self.sizes)))
-        for i, curve in enumerate(self.mains[self.position(horizon)]):
-            parts[:, i] = curve[codes[:, i]]
-        for pair in self.pairs:
-            cell = (codes[:, pair.i], codes[:, pair.j])
-            parts[:, pair.i] += pair.first[cell]
-            parts[:, pair.j] += pair.second[cell]
+        main = self.mains[self.position(horizon)]
+        for rows in chunks(len(codes)):
+            columns = _columns(codes[rows])
+            own = np.empty((len(self.sizes), columns.shape[1]))
+            for i, curve in enumerate(main):
+                curve.take(columns[i], out=own[i])
+            for pair in self.pairs:
+                cells = _cells(pair, columns)
+                own[pair.i] += pair.first.take(cells)
+                own[pair.j] += pair.second.take(cells)
+            parts[rows] = own.T
         return parts
 
     def logits_one(self, codes: Sequence[int]) -> list[float]:
         """Return log-odds at every horizon for one lead; bit-equal to `logits`."""
+        cells = [together[codes[i]][codes[j]] for i, j, together in self._plain_sums]
         logits = []
         for base, curves in zip(self.base, self._plain_mains, strict=True):
             total = base
             for curve, code in zip(curves, codes, strict=True):
                 total += curve[code]
+            for cell in cells:
+                total += cell
             logits.append(total)
-        for i, j, _, _, together in self._plain_pairs:
-            cell = together[codes[i]][codes[j]]
-            logits = [total + cell for total in logits]
         return logits
 
     def contributions_one(self, codes: Sequence[int], horizon: int) -> list[float]:
         """Return what each input adds for one lead; bit-equal to `contributions`."""
         curves = self._plain_mains[self.position(horizon)]
         parts = [curve[code] for curve, code in zip(curves, codes, strict=True)]
-        for i, j, first, second, _ in self._plain_pairs:
+        for i, j, first, second in self._plain_halves:
             row, column = codes[i], codes[j]
             parts[i] += first[row][column]
             parts[j] += second[row][column]
@@ -254,17 +262,41 @@ class AdditiveTables:
         return tuple(pair.first + pair.second for pair in self.pairs)
 
     @cached_property
+    def _curves(self) -> tuple[Floats, ...]:
+        """For each input its curves, shape (n_codes, n_horizons)."""
+        return tuple(
+            np.column_stack([curves[i] for curves in self.mains]) for i in range(len(self.sizes))
+        )
+
+    @cached_property
     def _plain_mains(self) -> list[list[list[float]]]:
         return [[curve.tolist() for curve in curves] for curves in self.mains]
 
     @cached_property
-    def _plain_pairs(
-        self,
-    ) -> list[tuple[int, int, list[list[float]], list[list[float]], list[list[float]]]]:
+    def _plain_sums(self) -> list[tuple[int, int, list[list[float]]]]:
         return [
-            (pair.i, pair.j, pair.first.tolist(), pair.second.tolist(), together.tolist())
+            (pair.i, pair.j, together.tolist())
             for pair, together in zip(self.pairs, self._together, strict=True)
         ]
+
+    @cached_property
+    def _plain_halves(self) -> list[tuple[int, int, list[list[float]], list[list[float]]]]:
+        return [(pair.i, pair.j, pair.first.tolist(), pair.second.tolist()) for pair in self.pairs]
+
+
+def chunks(n: int) -> Iterator[slice]:
+    """Cut `n` leads into slices whose intermediate arrays stay in the processor's cache."""
+    return (slice(start, start + CHUNK) for start in range(0, n, CHUNK))
+
+
+def _columns(codes: Codes) -> NDArray[np.intp]:
+    return np.ascontiguousarray(codes.T, dtype=np.intp)
+
+
+def _cells(pair: PairTable, columns: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return where in the flattened map of a pair each lead's cell lies."""
+    cells: NDArray[np.intp] = columns[pair.i] * pair.first.shape[1] + columns[pair.j]
+    return cells
 
 
 def probability_of(logit: float) -> float:
@@ -277,6 +309,17 @@ def probability_of(logit: float) -> float:
         return 1.0 / (1.0 + math.exp(-logit))
     odds = math.exp(logit) if logit > -745.0 else 0.0
     return odds / (1.0 + odds)
+
+
+def probabilities_of(logits: Floats) -> Floats:
+    """Return what `probability_of` says of each log-odds, to the last bit.
+
+    The exponential is the standard library's: numpy's may differ in the last bit.
+    """
+    flat = logits.ravel()
+    falls = np.fromiter(map(math.exp, (-np.abs(flat)).tolist()), np.float64, len(flat))
+    falls[flat <= -745.0] = 0.0
+    return np.where(flat >= 0, 1.0 / (1.0 + falls), falls / (1.0 + falls)).reshape(logits.shape)
 
 
 def _floats(nested: Any, n_dimensions: int) -> Floats:

@@ -17,6 +17,7 @@ from features.contacts import (
     company_form,
     email_domain,
     email_domain_kind,
+    email_kind_and_domain,
     phone_kind,
 )
 from features.moments import parse_time
@@ -45,6 +46,7 @@ __all__ = [
     "company_form",
     "email_domain",
     "email_domain_kind",
+    "email_kind_and_domain",
     "is_blank",
     "normalise",
     "parse_boolean",

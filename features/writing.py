@@ -40,9 +40,10 @@ class Unreadable(ValueError):
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_ODD = re.compile("|".join(one.pattern for one in (_INVISIBLE, _CONTROL, _SURROGATE)))
+_ODD = re.compile(f"[{''.join(one.pattern[1:-1] for one in (_INVISIBLE, _CONTROL, _SURROGATE))}]")
 _TILDE = re.compile("[〜∼˜]")
 _DASH = re.compile("[−‐‑‒–—―─]")
+_TYPED = re.compile("[〜∼˜−‐‑‒–—―─]")
 
 
 def normalise(text: str) -> str:
@@ -70,8 +71,10 @@ def normalise(text: str) -> str:
         if _SURROGATE.search(text):
             raise Unreadable("holds half a character (a lone surrogate)")
         text = _INVISIBLE.sub("", _CONTROL.sub(" ", text))
-    composed = unicodedata.normalize("NFKC", text)
-    return " ".join(_DASH.sub("-", _TILDE.sub("~", composed)).split())
+    text = unicodedata.normalize("NFKC", text)
+    if _TYPED.search(text):
+        text = _DASH.sub("-", _TILDE.sub("~", text))
+    return " ".join(text.split())
 
 
 def is_blank(value: object) -> bool:

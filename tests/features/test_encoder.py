@@ -300,9 +300,10 @@ def test_a_date_without_a_time_has_no_hour(written, hour):
     encoder = small_encoder_cached()
     position = [given.name for given in encoder.inputs].index("arrived_at.hour")
 
-    values = encoder.encode(LeadInput({"arrived_at": written}, None, NOW)).values
+    codes = encoder.encode(LeadInput({"arrived_at": written}, None, NOW)).codes
 
-    assert values[position] == hour
+    assert codes[position] == encoder.inputs[position].code(hour)
+    assert (codes[position] == MISSING) == (hour is None)
 
 
 def test_a_midnight_that_a_clock_change_skipped_has_no_hour_either():

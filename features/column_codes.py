@@ -1,0 +1,73 @@
+"""Leads given as columns → codes, for files and tables: no object is made for a lead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.field_codes import FieldCodes
+from features.inputs import ARRIVAL, MISSING, Habits
+
+if TYPE_CHECKING:
+    from features.encoder import LeadEncoder
+
+__all__ = ["PART", "encode_columns"]
+
+PART = 10_000
+"""Leads whose columns are read together; what was read is forgotten after each part, so that memory
+does not grow with the number of different values."""
+
+
+def encode_columns(
+    encoder: LeadEncoder,
+    columns: Mapping[str, Sequence[object]],
+    as_of: datetime | Sequence[datetime],
+) -> tuple[NDArray[np.int32], dict[str, NDArray[np.bool_]]]:
+    """Return the codes of leads given as columns, and of each field whose values failed; see
+    `LeadEncoder.encode_columns`.
+    """
+    lengths = {len(column) for column in columns.values()}
+    if not isinstance(as_of, datetime):
+        lengths.add(len(as_of))
+    if len(lengths) > 1:
+        raise ValueError(f"columns must have one length, got {sorted(lengths)}")
+    n_leads = lengths.pop() if lengths else 0
+    codes = np.full((n_leads, len(encoder.inputs)), MISSING, np.int32)
+    unreadable: dict[str, NDArray[np.bool_]] = {}
+    readers = _readers(encoder)
+    for start in range(0, n_leads, PART):
+        rows = slice(start, min(start + PART, n_leads))
+        for name, reader in readers.items():
+            column = columns.get(name)
+            raws = None if column is None else column[rows]
+            if name == ARRIVAL:
+                moments = (
+                    [as_of] * (rows.stop - start) if isinstance(as_of, datetime) else as_of[rows]
+                )
+                raws = _with_arrivals(raws, moments)
+            if raws is None:
+                continue
+            codes[rows, reader.positions], failed = reader.of_column(raws)
+            if failed is not None:
+                unreadable.setdefault(name, np.zeros(n_leads, np.bool_))[rows] = failed
+    return codes, unreadable
+
+
+def _readers(encoder: LeadEncoder) -> dict[str, FieldCodes]:
+    """Return the readers of all fields and behaviours; a behaviour is given as its number."""
+    as_written = Habits(encoder.definition.zone)
+    return dict(encoder.field_codes) | {
+        name: FieldCodes("number", [given], [position], as_written, {}, is_personal=False)
+        for name, position, given in encoder.behaviour_inputs
+    }
+
+
+def _with_arrivals(raws: Sequence[object] | None, moments: Sequence[datetime]) -> Sequence[object]:
+    """Return times of arrival, with the scoring time where none is given."""
+    if raws is None:
+        return moments
+    return [moment if raw is None else raw for raw, moment in zip(raws, moments, strict=True)]
