@@ -28,6 +28,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
+PARTS = {  # what the images install, in the versions of the whole
+    ROOT / "requirements-serve.lock": ["serve", "postgresql"],
+    ROOT / "requirements-registry.lock": ["registry"],
+}
 MARK = VENV / "lead-quality.json"
 OLDEST = (3, 11)
 STARTED = float(os.environ.setdefault("DEV_STARTED", str(time.time())))  # shared with children
@@ -274,24 +278,29 @@ def results(options: argparse.Namespace) -> int:
 
 
 def lock(options: argparse.Namespace) -> int:
-    """Pin the newest allowed versions with hashes into requirements.lock; no address enters it."""
+    """Pin the newest allowed versions with hashes, all and by image; no address enters a lock."""
     install()
-    partial = LOCK.with_suffix(".partial")
+    extras = {LOCK: ["serve", "postgresql", "train", "dev"], **PARTS}
+    partial = {path: path.with_suffix(".partial") for path in extras}
     if options.keep:
-        shutil.copy(LOCK, partial)
-    how = "--extra serve --extra postgresql --extra train --extra dev --universal --fork-strategy fewest --quiet"
-    how += " --generate-hashes --no-header --no-annotate --no-emit-index-url --python-version"
-    code = run(
-        [tool("uv"), "pip", "compile", "pyproject.toml", *how.split(), ".".join(map(str, OLDEST))]
-        + ["--output-file", str(partial)],
-        stdout=subprocess.DEVNULL,
-    )
-    if code:
-        partial.unlink(missing_ok=True)
-        return code
-    if re.search(r"://|--index|--find-links|@ file", partial.read_text("utf-8")):
-        raise Stopped("The new lock names an address. requirements.lock is unchanged.")
-    partial.replace(LOCK)
+        shutil.copy(LOCK, partial[LOCK])
+    how = "--universal --fork-strategy fewest --quiet --generate-hashes --no-header --no-annotate"
+    how += f" --no-emit-index-url --python-version {'.'.join(map(str, OLDEST))}"
+    try:
+        for path, names in extras.items():
+            command = [tool("uv"), "pip", "compile", "pyproject.toml", *how.split()]
+            command += [part for name in names for part in ("--extra", name)]
+            command += ["--constraints", str(partial[LOCK])] if path in PARTS else []
+            command += ["--output-file", str(partial[path])]
+            if code := run(command, stdout=subprocess.DEVNULL):
+                return code
+            if re.search(r"://|--index|--find-links|@ file", partial[path].read_text("utf-8")):
+                raise Stopped("A new lock names an address. The locks are unchanged.")
+        for path in extras:
+            partial[path].replace(path)
+    finally:
+        for path in extras:
+            partial[path].unlink(missing_ok=True)
     return 0
 
 

@@ -86,15 +86,37 @@ def test_what_serves_starts_without_what_learns(module, heavy):
     assert heavy & set(loaded) == set()
 
 
-def test_every_locked_package_has_hashes_and_no_address():
-    lock = (ROOT / "requirements.lock").read_text("utf-8")
-    packages = re.split(r"\n(?=[A-Za-z0-9])", lock.strip())
+LOCKS = {"requirements.lock": 100, "requirements-serve.lock": 40, "requirements-registry.lock": 40}
 
-    assert len(packages) > 100
+
+def locked(name: str) -> dict[str, str]:
+    """Return the text of each package of a lock by name, version and marker."""
+    packages = re.split(r"\n(?=[A-Za-z0-9])", (ROOT / name).read_text("utf-8").strip())
+    return {re.split(r"\s\\", package)[0]: package for package in packages}
+
+
+@pytest.mark.parametrize(("name", "at_least"), LOCKS.items())
+def test_every_locked_package_has_hashes_and_no_address(name, at_least):
+    lock = (ROOT / name).read_text("utf-8")
+    packages = locked(name)
+
+    assert len(packages) > at_least
     assert all(re.match(r"[A-Za-z0-9._-]+==\S+", package) for package in packages)
-    assert all("--hash=sha256:" in package for package in packages)
+    assert all("--hash=sha256:" in package for package in packages.values())
     assert "://" not in lock
     assert re.findall(r"^\s*--(?!hash=)\S+", lock, re.M) == []
+
+
+def test_an_image_installs_the_versions_that_are_tested():
+    whole, service = locked("requirements.lock"), locked("requirements-serve.lock")
+    registry = locked("requirements-registry.lock")
+
+    assert service.items() <= whole.items()
+    pinned = {package.split()[0] for package in whole}  # markers may differ, versions may not
+    others = {package.split()[0] for package in registry} - pinned
+    assert {package.split("==")[0] for package in others} <= {"flask-wtf", "wtforms"}
+    names = {package.split("==")[0] for package in service}
+    assert not names & {"pandas", "lightgbm", "mlflow", "scipy", "scikit-learn", "shap", "pytest"}
 
 
 def test_the_lock_holds_every_package_that_the_project_names():
