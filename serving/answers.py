@@ -9,21 +9,36 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from serving.callers import Right
+
 __all__ = [
+    "ActionList",
     "Alive",
+    "ApprovalAnswer",
     "BatchAnswer",
     "DefinitionAnswer",
+    "EventStored",
+    "EventsStored",
+    "KeyList",
+    "KeyMade",
+    "KeyRevoked",
     "LeadAnswer",
+    "LeadDeleted",
     "ModelAnswer",
+    "ModelsAnswer",
     "NotScored",
     "Problem",
     "Ready",
     "Responses",
     "Scored",
+    "sometimes",
     "told",
 ]
 
 Responses = dict[int | str, dict[str, Any]]
+
+
+Registry = Literal["ok", "unreachable", "off", "unknown"]
 
 
 class Problem(BaseModel):
@@ -34,7 +49,8 @@ class Problem(BaseModel):
     request_id: str
 
 
-def _sometimes(kind: type, description: str) -> Any:
+def sometimes(kind: type, description: str) -> Any:
+    """Return a field that is left out where it is not known, never null."""
     return Field(default_factory=kind, description=description)
 
 
@@ -51,7 +67,7 @@ class EvidenceAnswer(BaseModel):
     rate: float = Field(ge=0, le=1)
     overall: float = Field(ge=0, le=1)
     n: int
-    days: int = _sometimes(int, "Left out when past wins have no dates.")
+    days: int = sometimes(int, "Left out when past wins have no dates.")
 
 
 class FactorAnswer(BaseModel):
@@ -66,7 +82,7 @@ class FactorAnswer(BaseModel):
     is_rare: bool
     text: Words
     short: Words
-    evidence: EvidenceAnswer = _sometimes(dict, "Where past leads bear the factor out.")
+    evidence: EvidenceAnswer = sometimes(dict, "Where past leads bear the factor out.")
 
 
 class _Stamp(BaseModel):
@@ -113,14 +129,14 @@ class _Score(_Stamp):
     line_week: str = Field(description="The Monday of the week the line holds for.")
     audit: bool = Field(description="Below the line, drawn at random to be worked all the same.")
     audit_probability: float = Field(ge=0, le=1, description="With which it was drawn; else 0.")
-    suppress_reason: str = _sometimes(str, "Code of the reason, where `decision` is suppress.")
-    acceptance_probability: float = _sometimes(float, "Left out where no decisions are on record.")
-    quadrant: Literal["handoff", "review", "doubtful", "nurture"] = _sometimes(
+    suppress_reason: str = sometimes(str, "Code of the reason, where `decision` is suppress.")
+    acceptance_probability: float = sometimes(float, "Left out where no decisions are on record.")
+    quadrant: Literal["handoff", "review", "doubtful", "nurture"] = sometimes(
         str, "Left out where no decisions are on record."
     )
-    horizon_days: int = _sometimes(int, "Left out when past wins have no dates.")
-    interval_low: float = _sometimes(float, "Left out where past leads are too few.")
-    interval_high: float = _sometimes(float, "Left out where past leads are too few.")
+    horizon_days: int = sometimes(int, "Left out when past wins have no dates.")
+    interval_low: float = sometimes(float, "Left out where past leads are too few.")
+    interval_high: float = sometimes(float, "Left out where past leads are too few.")
     factors: list[FactorAnswer]
     other_points: float
     base_points: float
@@ -154,6 +170,7 @@ class Inputs(BaseModel):
 
     fields: dict[str, Any]
     codes: dict[str, int]
+    events: list[list[Any]] = sometimes(list, "What the lead did: kind, time, amount.")
 
 
 class Recorded(_Score):
@@ -163,12 +180,54 @@ class Recorded(_Score):
     inputs: Inputs
 
 
+class EventTold(BaseModel):
+    """Something that sales did, as it is stored; what was not given is left out."""
+
+    event_id: str
+    at: str
+    kind: str
+    reason: str = sometimes(str, "Code of the definition, or the event taken back.")
+    amount: float = sometimes(float, "Size of the deal, or share of an audit.")
+    actor: str = sometimes(str, "Who did it.")
+    source: str = sometimes(str, "Which system said so.")
+    return_on: str = sometimes(str, "When to come back.")
+    received_at: str
+
+
 class LeadAnswer(BaseModel):
-    """The recorded scores of a lead, the latest first."""
+    """Where a lead stands; its scores, the latest first; its events in order of time."""
 
     lead_id: str
+    state: Literal["open", "accepted", "rejected", "won", "lost", "suppressed"]
+    state_reason: str = sometimes(str, "Why it was rejected, lost or suppressed.")
+    state_since: str = sometimes(str, "Left out while nothing has happened.")
+    return_on: str = sometimes(str, "When to come back to it, as somebody said.")
     n: int
     scores: list[Recorded]
+    events: list[EventTold]
+
+
+class LeadDeleted(BaseModel):
+    """How much was deleted."""
+
+    status: Literal["deleted"]
+    scores: int
+    events: int
+
+
+class EventStored(BaseModel):
+    """One event is committed."""
+
+    status: Literal["stored"]
+    event_id: str
+
+
+class EventsStored(BaseModel):
+    """All events of the request are committed; ids in the order of the request."""
+
+    status: Literal["stored"]
+    n: int
+    event_ids: list[str]
 
 
 class InputAnswer(BaseModel):
@@ -192,16 +251,47 @@ class ModelAnswer(BaseModel):
     approved_at: str
     why: str
     warning: str
+    registry: Registry
+    proposed: str = Field(description="Version that training proposes; empty when none.")
     mode: Literal["history", "snapshot"]
     method: Literal["student", "base_rate"]
     curve: Literal["full", "short", "none"]
     horizons: list[int] = Field(description="Empty in snapshot mode.")
-    horizon_days: int = _sometimes(int, "Left out in snapshot mode.")
+    horizon_days: int = sometimes(int, "Left out in snapshot mode.")
     line: float
     definition_version: str
     definition_fingerprint: str
     inputs: list[InputAnswer]
     evaluation: dict[str, Any]
+
+
+class ApprovalAnswer(BaseModel):
+    """One person's word that a version may serve."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_name: str
+    version: str
+    model_digest: str
+    manifest_digest: str = Field(description="Empty in approvals of an earlier program.")
+    approved_by: str
+    approved_at: str
+    why: str
+    serves: bool = Field(description="Whether this worker answers with it now.")
+
+
+class ModelsAnswer(BaseModel):
+    """What was approved, what serves, and what is proposed."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_name: str
+    serving: str = Field(description="A version; empty when none serves.")
+    warning: str
+    registry: Registry
+    proposed: str = Field(description="A version; empty when training proposes none.")
+    n: int
+    approvals: list[ApprovalAnswer] = Field(description="The latest first.")
 
 
 class DefinitionAnswer(BaseModel):
@@ -221,15 +311,76 @@ class Alive(BaseModel):
 class Ready(BaseModel):
     """Whether leads can be scored, and what else is amiss."""
 
-    status: Literal["ready", "not_ready"]
+    status: Literal["ready", "not_ready", "ending"]
     model: str
     store: Literal["ok", "unavailable"]
     warning: str
+    registry: Registry
+    proposed: str = Field(description="Version that training proposes; empty when none.")
+
+
+class KeyTold(BaseModel):
+    """A key as a list shows it; no secret."""
+
+    key_id: str
+    name: str
+    scopes: list[Right]
+    made_at: str
+    made_by: str
+    expires_at: str = sometimes(str, "Left out when it opens for good.")
+    revoked_at: str = sometimes(str, "Left out when it was not revoked.")
+    last_used_at: str = sometimes(str, "To the minute; left out when it was never used.")
+
+
+class KeyListed(KeyTold):
+    """A key, and whether it opens anything now."""
+
+    is_active: bool
+
+
+class KeyMade(KeyTold):
+    """A new key with its secret, which is told here and nowhere else."""
+
+    key: str
+
+
+class KeyList(BaseModel):
+    """Every key that was ever made, the latest first."""
+
+    n: int
+    keys: list[KeyListed]
+
+
+class KeyRevoked(BaseModel):
+    """The key opens nothing any more."""
+
+    key_id: str
+    name: str
+    revoked: bool
+
+
+class ActionTold(BaseModel):
+    """One thing that somebody did with the service itself."""
+
+    at: str
+    actor: str
+    action: str
+    detail: dict[str, Any]
+
+
+class ActionList(BaseModel):
+    """What was done, the latest first."""
+
+    n: int
+    actions: list[ActionTold]
 
 
 _MEANINGS = {
     400: "Not JSON, or empty.",
+    401: "No key, or one that is not known, revoked or expired.",
+    403: "The key lacks the right; `detail` says which.",
     404: "Nothing is recorded for this lead.",
+    409: "What is asked for does not fit how things stand.",
     413: "The body is too large.",
     415: "Another content type than JSON.",
     422: "A value is missing or cannot be used; `detail` says which.",

@@ -11,15 +11,29 @@ from functools import partial
 
 from fastapi import FastAPI
 
+from serving.approving import Approver
+from serving.asking import Asking
 from serving.dependencies import Service
+from serving.desk import DESK_SECONDS, DeskKeeper
+from serving.entry import open_callers
 from serving.errors import StoreUnavailable, add_error_handlers
+from serving.gate import Gate, Places
+from serving.holder import ModelHolder
+from serving.keys import RING_SECONDS
 from serving.limits import MIB, BodyLimit, Envelope
-from serving.models import ModelHolder, load_approved
+from serving.metrics import Meter, count_beside
 from serving.pages import add_pages
-from serving.recorder import Recorder
-from serving.routes import health, leads, model, score
+from serving.readiness import Readiness
+from serving.recorder import GroupCommit, Recorder
+from serving.registry import Registry
+from serving.registry_watch import RegistryWatch
+from serving.retention import kept_reasons, prune_daily
+from serving.routes import approvals, events, export, health, keys, leads, metrics, model, score
+from serving.security import Guard
 from serving.settings import ServeSettings
-from serving.store import Approval, Approvals, Predictions, open_store
+from serving.store import Approvals, Events, Predictions, Removal, open_store
+from serving.store.lines import Lines, SaidOff
+from serving.suppression import Suppression
 
 __all__ = ["create_app"]
 
@@ -50,22 +64,45 @@ def create_app(
     watch_seconds : float
         How often a newer approval is looked for.
     """
+    meter, readiness = Meter(), Readiness()
+    places = Places(settings.concurrency, settings.waiting)
+    meter.gauges |= {"in_work": lambda: places.n_taken, "waiting": lambda: places.n_waiting}
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = _make_service(settings, clock)
+        service = _make_service(settings, clock, meter, readiness)
         app.state.service = service
         await asyncio.to_thread(_start, service)
         await service.recorder.start()
+        await service.event_commits.start()
         watching = asyncio.create_task(service.models.watch(watch_seconds))
+        ringing = asyncio.create_task(service.callers.ring.watch(min(RING_SECONDS, watch_seconds)))
+        deciding = asyncio.create_task(
+            service.desks.watch(lambda: service.models.model, min(DESK_SECONDS, watch_seconds))
+        )
+        proposing = asyncio.create_task(service.proposals.watch())
+        pruning = asyncio.create_task(
+            prune_daily(
+                Removal(service.store), settings.retention_days, clock, partial(_kept, service)
+            )
+        )
+        counting = asyncio.create_task(count_beside(meter, service.models))
         try:
             yield
         finally:
-            watching.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watching
+            service.registry.stop()  # a fetch in work ends now, not when its time is over
+            for task in (watching, ringing, deciding, pruning, counting, proposing):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+            with contextlib.suppress(StoreUnavailable):
+                await asyncio.to_thread(service.callers.ring.write_use)
             await service.recorder.stop()
+            await service.event_commits.stop()
+            service.asking.close()
+            service.proposals.close()
             service.store.close()
+            readiness.close()
 
     # The framework's own documentation pages load scripts from elsewhere; the schema stays.
     app = FastAPI(
@@ -76,32 +113,56 @@ def create_app(
         docs_url=None,
         redoc_url=None,
     )
-    for routes in (score, leads, model, health):
+    app.state.meter, app.state.readiness = meter, readiness
+    for routes in (score, events, leads, export, model, approvals, health, metrics, keys):
         app.include_router(routes.router)
     add_pages(app)
     add_error_handlers(app)
-    app.add_middleware(BodyLimit, limits={score.BATCH_PATH: 16 * MIB})
-    app.add_middleware(Envelope)
+    # The last one added stands outermost. The gate stands behind the one that reads bodies: a
+    # client that sends slowly holds no place in it.
+    app.add_middleware(Gate, places=places, refused=meter.refused)
+    app.add_middleware(BodyLimit, limits={score.BATCH_PATH: 16 * MIB, events.EVENTS_PATH: 4 * MIB})
+    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Envelope, answered=meter.answered)
     return app
 
 
-def _make_service(settings: ServeSettings, clock: Callable[[], datetime]) -> Service:
+def _make_service(
+    settings: ServeSettings, clock: Callable[[], datetime], meter: Meter, readiness: Readiness
+) -> Service:
     store = open_store(settings.database_address)
-    approvals, predictions = Approvals(store), Predictions(store)
-
-    def newest() -> Approval | None:
-        return next(iter(approvals.newest_first(settings.model_name)), None)
-
-    load = partial(load_approved, settings.models_folder, approvals, settings.model_name)
+    given, predictions, events = Approvals(store), Predictions(store), Events(store)
+    suppression = Suppression(SaidOff(store))
+    desks = DeskKeeper(Lines(store), suppression, clock)
+    registry = Registry(settings)
+    # The desk is ready before the model serves: no request is decided without its line.
+    models = ModelHolder(settings.models_folder, given, settings.model_name, desks.refresh)
+    meter.counters["models_refused"] = models.refused
     return Service(
         settings=settings,
         clock=clock,
         store=store,
         predictions=predictions,
-        approvals=approvals,
-        models=ModelHolder(load, newest),
+        approvals=given,
+        models=models,
+        registry=registry,
+        proposals=RegistryWatch(registry, settings.models_folder, settings.registry_seconds),
+        approver=Approver(settings, given, registry, clock),
         recorder=Recorder(predictions),
+        asking=Asking(),
+        events=events,
+        event_commits=GroupCommit("events", events.add),
+        callers=open_callers(store, settings, clock),
+        meter=meter,
+        readiness=readiness,
+        desks=desks,
+        suppression=suppression,
     )
+
+
+def _kept(service: Service) -> set[str] | None:
+    model = service.models.model
+    return None if model is None else kept_reasons(model.definition)
 
 
 def _start(service: Service) -> None:
@@ -111,4 +172,8 @@ def _start(service: Service) -> None:
         service.store.migrate()
     except StoreUnavailable as error:
         log.warning("the tables could not be brought up to date: %s", error)
+        if service.models.use_last_good():
+            return
+    with contextlib.suppress(StoreUnavailable):  # the watch tries again; callers are told 503
+        service.callers.ring.refresh()
     service.models.refresh()

@@ -1,262 +1,329 @@
-"""The one door of serving to MLflow: fetch a registered model version, in a child process.
+"""The one door of serving to MLflow. It runs as a child only: ``python -m serving.champion``.
 
-Only the child imports mlflow (seconds and hundreds of megabytes), and only it can be blocked by a
-store that does not answer; it is given a time limit. What it brings is data: named files of limited
-size, checked by digest and golden rows before anybody may approve them. Nothing of it is executed,
-and no flavour loader of MLflow is ever called.
+Importing mlflow takes seconds and hundreds of megabytes, and a store that does not answer blocks
+it; so a child does it, with limits on memory, processor time, file size and time, in a group that
+is killed as a whole (`serving.registry` starts it). What it brings is data: files of fixed names
+and limited size, written under names of our own into its own folder. It also loads the model on
+trial, so that the server itself never parses a byte of a model that was not verified. Nothing of a
+model is executed, and no flavour loader of MLflow is ever called.
 """
 
 from __future__ import annotations
 
-import getpass
+import contextlib
+import hashlib
 import json
 import os
-import shutil
-import subprocess
+import signal
+import stat
 import sys
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from features.artefact import ALLOWED, MANIFEST
-from features.errors import ArtefactRefused, LeadQualityError
-from features.scorer import LeadScorer
-from serving.settings import ServeSettings
-from serving.store import Approval, Approvals
+from features.artefact import MANIFEST, MAX_MANIFEST, listed_files, parse_json
+from features.errors import ArtefactRefused
+from serving.sources import Source, find_source, is_run, is_version
 
-__all__ = ["Fetched", "ModelUnavailable", "approve", "fetch"]
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+__all__ = ["ALIAS", "ARTIFACT_PATH", "main"]
 
 ARTIFACT_PATH = "scorer"
 """Where training logs the model's folder in its run."""
 
 ALIAS = "champion"
+"""What training proposes."""
 
-_MOST_OUTPUT = 4_000
-_CHILD_SETTINGS = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_ALLOW_HTTP_REDIRECTS": "false",
-    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "GIT_PYTHON_REFRESH": "quiet",
-}
+_CHUNK = 256 * 1024
+_PROXY = "/api/2.0/mlflow-artifacts/artifacts"
+_UNKNOWN = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
+_SHOWN_ENTRIES = 300
+
+Chunks = Iterable[bytes]
+ReadFile = Callable[[str], contextlib.AbstractContextManager[Chunks]]
 
 
-class ModelUnavailable(LeadQualityError):
-    """The model store does not answer, or has no such version."""
-
-    status = 503
+class StoreSilent(Exception):
+    """The MLflow store does not answer as one; said to the parent in one line."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """A model version as it came from the store.
-
-    Attributes
-    ----------
-    version : str
-        The number behind the version or alias asked for.
-    digest : str
-        The model digest that its tag promises; empty when it has none.
-    """
-
-    version: str
-    digest: str
+class VersionUnknown(Exception):
+    """The MLflow store answers that there is no such version; said to the parent in one line."""
 
 
-def approve(
-    settings: ServeSettings,
-    approvals: Approvals,
-    version: str,
-    why: str,
-    *,
-    clock: Callable[[], datetime],
-    who: str | None = None,
-) -> Approval:
-    """Fetch a model version, verify it, keep it, and record that it may serve.
-
-    Parameters
-    ----------
-    version : str
-        A number of the registry, or ``champion`` for what training proposes.
-    why : str
-        The reason, for those who ask later.
-    who : str, optional
-        Who approves; the account's name by default.
-
-    Raises
-    ------
-    ModelUnavailable
-        If the store does not answer in time or has no such version.
-    ArtefactRefused
-        If the model is damaged, foreign, or not the one its tag promises.
-    """
-    settings.models_folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=settings.models_folder) as scratch:
-        fetched = fetch(settings, version, Path(scratch))
-        folder = Path(scratch) / ARTIFACT_PATH
-        scorer = LeadScorer.load(folder)
-        if fetched.digest and fetched.digest != scorer.model_digest:
-            raise ArtefactRefused(
-                f"Version {fetched.version} is tagged with another model digest than its files "
-                "have. Somebody changed the files after training; train again."
-            )
-        _keep(folder, settings.models_folder / scorer.model_digest)
-    approval = Approval(
-        model_name=settings.model_name,
-        version=fetched.version,
-        digest=scorer.model_digest,
-        approved_by=who or getpass.getuser(),
-        approved_at=clock(),
-        why=why,
-    )
-    approvals.add(approval)
-    return approval
-
-
-def fetch(settings: ServeSettings, version: str, folder: Path) -> Fetched:
-    """Bring the files of a model version into `folder`/scorer.
-
-    Raises
-    ------
-    ModelUnavailable
-        If the store does not answer in time, or has no such version.
-    """
-    _check_embedded_store(settings.tracking_address)
-    asked = {
-        "tracking_uri": settings.tracking_address,
-        "model_name": settings.model_name,
-        "version": version,
-        "folder": str(folder.absolute()),
-        "max_bytes": int(settings.max_model_mb * 1024 * 1024),
-    }
+def main() -> int:
+    """Do what standard input asks, and answer with one line of JSON: 0 done, 3 refused."""
+    asked = json.loads(sys.stdin.read())
+    _limit_itself(asked)
+    said: dict[str, Any]
     try:
-        ended = subprocess.run(  # our own module, no shell
-            [sys.executable, "-m", "serving.champion"],
-            input=json.dumps(asked),
-            capture_output=True,
-            text=True,
-            timeout=settings.fetch_seconds,
-            env={**os.environ, **_CHILD_SETTINGS},
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ModelUnavailable(
-            f"The MLflow store did not answer within {settings.fetch_seconds:g} s "
-            "(LEAD_FETCH_SECONDS). Check LEAD_TRACKING_URI and that the store runs. "
-            "What serves now goes on."
-        ) from error
-    said = _last_json(ended.stdout)
-    if ended.returncode != 0 or said is None:
-        reason = _last_line(ended.stderr)
-        failed = f"Fetching from MLflow failed (exit code {ended.returncode}): {reason}"
-        raise ModelUnavailable(str(said["refused"]) if said and "refused" in said else failed)
-    return Fetched(str(said["version"]), str(said["digest"]))
+        said = _fetch(asked) if asked["do"] == "fetch" else {"version": _proposed(asked)}
+    except ArtefactRefused as error:
+        said = {"refused": str(error), "code": error.code}
+    except VersionUnknown as error:
+        said = {"refused": str(error), "code": "unknown"}
+    except StoreSilent as error:
+        said = {"refused": str(error), "code": "unreachable"}
+    except (MemoryError, RecursionError) as error:
+        told = f"The trial used too much ({type(error).__name__}); no model of ours does."
+        said = {"refused": told, "code": "trial_failed"}
+    sys.stdout.write("\n" + json.dumps(said) + "\n")
+    return 3 if "refused" in said else 0
 
 
-def _check_embedded_store(address: str) -> None:
-    # MLflow would make an empty store where there is none, and then miss the version in it.
-    if address.startswith("sqlite:///") and not Path(address.removeprefix("sqlite:///")).is_file():
-        raise ModelUnavailable(
-            f"There is no MLflow store at {address}. Train a model first (lead-train train), "
-            "or set LEAD_TRACKING_URI."
-        )
+def _limit_itself(asked: dict[str, Any]) -> None:
+    """Take the limits, before anything is read that comes from elsewhere."""
+    import resource
+
+    seconds = int(asked["seconds"]) + 1
+    for limit, most in (
+        (resource.RLIMIT_AS, int(asked["memory"])),
+        (resource.RLIMIT_FSIZE, int(asked["max_bytes"])),
+        (resource.RLIMIT_CPU, seconds),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        hard = resource.getrlimit(limit)[1]
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(limit, (allowed, allowed))
+    signal.alarm(seconds + 5)  # even when the parent is gone
+    os.nice(10)  # scoring goes first
 
 
-def _keep(folder: Path, kept: Path) -> None:
-    """Move a verified model to where it is served from; a damaged one in its place makes way."""
-    if kept.exists():
-        try:
-            LeadScorer.load(kept)
-        except ArtefactRefused:
-            shutil.rmtree(kept)
-        else:
-            return
-    folder.rename(kept)
+# -- asking ---------------------------------------------------------------------------------------
 
 
-def _last_json(printed: str) -> dict[str, Any] | None:
-    for line in reversed(printed[-_MOST_OUTPUT:].splitlines()):
-        try:
-            said = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(said, dict):
-            return said
-    return None
-
-
-def _last_line(printed: str) -> str:
-    lines = [line for line in printed[-_MOST_OUTPUT:].splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "it said nothing"
-
-
-# -- in the child ---------------------------------------------------------------------------------
-
-
-class _Refused(Exception):
-    """Said to the parent in one line."""
-
-
-def _download(asked: dict[str, Any]) -> dict[str, str]:
-    import mlflow
+@contextlib.contextmanager
+def _speaking() -> Iterator[None]:
+    """Turn what MLflow says into our two answers."""
     from mlflow.exceptions import MlflowException
 
-    client = mlflow.MlflowClient(
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code in _UNKNOWN and "HTML" not in str(error)[:_SHOWN_ENTRIES].upper():
+            raise VersionUnknown(error.error_code) from error
+        raise StoreSilent(
+            f"The MLflow store does not answer as one ({error.error_code}). Check "
+            "LEAD_TRACKING_URI, its credentials and that the store runs. What serves now goes on."
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreSilent(
+            f"The MLflow store gave no answer to work with ({type(error).__name__}). Check "
+            "LEAD_TRACKING_URI and that it is an MLflow server. What serves now goes on."
+        ) from error
+
+
+def _client(asked: dict[str, Any]) -> MlflowClient:
+    import mlflow
+
+    return mlflow.MlflowClient(
         tracking_uri=asked["tracking_uri"], registry_uri=asked["tracking_uri"]
     )
-    name, version = asked["model_name"], asked["version"]
+
+
+def _proposed(asked: dict[str, Any]) -> str:
+    """Return the version behind the alias; empty where there is none."""
     try:
-        if version.isdecimal():
-            found = client.get_model_version(name, version)
-        else:
-            found = client.get_model_version_by_alias(name, version)
-        listed = client.list_artifacts(found.run_id, ARTIFACT_PATH)
-        names = [Path(entry.path).name for entry in listed]
-        _check_listing(listed, names, int(asked["max_bytes"]))
-        folder = Path(asked["folder"]) / ARTIFACT_PATH
-        folder.mkdir()
-        for file in names:
-            client.download_artifacts(found.run_id, f"{ARTIFACT_PATH}/{file}", str(folder))
-    except MlflowException as error:
-        raise _Refused(
-            f"MLflow has no usable version {version!r} of model {name!r} ({error.error_code}). "
+        with _speaking():
+            found = _client(asked).get_model_version_by_alias(asked["model_name"], ALIAS)
+            version = str(found.version)
+    except VersionUnknown:
+        return ""
+    if not is_version(version):
+        raise StoreSilent("The MLflow store named a version that is no number.")
+    return version
+
+
+def _fetch(asked: dict[str, Any]) -> dict[str, str]:
+    client = _client(asked)
+    name, wanted = asked["model_name"], asked["version"]
+    try:
+        with _speaking():
+            found = (
+                client.get_model_version_by_alias(name, ALIAS)
+                if wanted == ALIAS
+                else client.get_model_version(name, wanted)
+            )
+            _check_shape(found, name, wanted)
+            registered = client.get_model_version_download_uri(name, str(found.version))
+            logged = client.get_run(found.run_id).info.artifact_uri
+    except VersionUnknown as error:
+        raise VersionUnknown(
+            f"MLflow has no usable version {wanted!r} of model {name!r} ({error}). "
             f"`lead-train train` prints the version; `{ALIAS}` is the one that was promoted."
         ) from error
-    return {"version": str(found.version), "digest": str(found.tags.get("model_digest", ""))}
+    # Both are what somebody wrote into the registry; the files are taken from the second.
+    find_source(str(registered), asked["sources"])
+    source = find_source(str(logged), asked["sources"])
+    folder = Path(asked["folder"]) / ARTIFACT_PATH
+    folder.mkdir(mode=0o755)
+    with _speaking(), _reader(source, asked["tracking_uri"]) as read_file:
+        manifest = _bring(read_file, folder, int(asked["max_bytes"]))
+    digest = _try_out(folder, manifest)
+    tagged = str(found.tags.get("model_digest", ""))
+    if tagged and tagged != digest:
+        raise ArtefactRefused(
+            f"Version {found.version} is tagged with another model digest than its files have. "
+            "Somebody changed the files after training; train again.",
+            "tag_differs",
+        )
+    return {"version": str(found.version), "digest": digest, "manifest_digest": manifest}
 
 
-def _check_listing(listed: list[Any], names: list[str], max_bytes: int) -> None:
-    foreign = sorted(set(names) - {*ALLOWED, MANIFEST})
-    if foreign or any(entry.is_dir for entry in listed):
-        raise _Refused(
-            f"The version holds {len(foreign)} file(s) that are no part of a model. "
-            "Nothing was fetched."
+def _check_shape(found: ModelVersion, name: str, wanted: str) -> None:
+    version, run_id = str(found.version), str(found.run_id)
+    is_asked = found.name == name and wanted in (version, ALIAS)
+    if not (is_asked and is_version(version) and is_run(run_id)):
+        raise ArtefactRefused(
+            "The registry names a version or run of an impossible form. Nothing was fetched.",
+            "version_misshapen",
         )
-    if MANIFEST not in names:
-        raise _Refused(
-            f"The version's run has no model under {ARTIFACT_PATH!r}; train it with this program."
-        )
-    total = sum(entry.file_size or 0 for entry in listed)
+
+
+# -- fetching -------------------------------------------------------------------------------------
+
+
+def _bring(read_file: ReadFile, folder: Path, max_bytes: int) -> str:
+    """Write the manifest and the files it lists; return the manifest's SHA-256."""
+    with _named(MANIFEST):
+        manifest = b"".join(_write(read_file, folder, MANIFEST, min(MAX_MANIFEST, max_bytes)))
+    listed = listed_files(parse_json(manifest, MANIFEST))
+    total = sum(int(entry["bytes"]) for entry in listed.values())
     if total > max_bytes:
-        raise _Refused(
-            f"The version has {total:,} bytes, more than the {max_bytes:,} of LEAD_MAX_MODEL_MB."
+        raise ArtefactRefused(
+            f"The version has {total:,} bytes, more than the {max_bytes:,} of LEAD_MAX_MODEL_MB.",
+            "too_large",
         )
+    for name, entry in listed.items():
+        with _named(name):
+            for _ in _write(read_file, folder, name, int(entry["bytes"])):
+                pass
+    return hashlib.sha256(manifest).hexdigest()
 
 
-def _child() -> int:
+@contextlib.contextmanager
+def _named(name: str) -> Iterator[None]:
     try:
-        said = _download(json.loads(sys.stdin.read()))
-    except _Refused as refused:
-        sys.stdout.write(json.dumps({"refused": str(refused)}) + "\n")
-        return 3
-    sys.stdout.write(json.dumps(said) + "\n")
-    return 0
+        yield
+    except FileNotFoundError as error:
+        raise ArtefactRefused(
+            f"The version's run has no {name} under {ARTIFACT_PATH!r}; train it with this program.",
+            "file_missing",
+        ) from error
+
+
+def _write(read_file: ReadFile, folder: Path, name: str, most: int) -> Iterator[bytes]:
+    """Write a file as it comes, and no more of it than may come, whatever was announced."""
+    with read_file(name) as chunks, (folder / name).open("xb") as file:
+        for chunk in chunks:
+            most -= len(chunk)
+            if most < 0:
+                raise ArtefactRefused(
+                    f"{name} has more bytes than its manifest may list.", "file_too_large"
+                )
+            file.write(chunk)
+            yield chunk
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _reader(source: Source, tracking_uri: str) -> Iterator[ReadFile]:
+    if source.kind == "folder":
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+        try:
+            opened = os.open(Path(source.place) / ARTIFACT_PATH, flags)
+        except OSError as error:
+            raise ArtefactRefused(
+                f"The version's run has no model under {ARTIFACT_PATH!r}; train it with this "
+                "program.",
+                "file_missing",
+            ) from error
+        try:
+            yield lambda name: _from_folder(opened, name)
+        finally:
+            os.close(opened)
+    elif source.kind == "server":
+        yield lambda name: _from_server(tracking_uri, f"{source.place}/{ARTIFACT_PATH}/{name}")
+    else:
+        yield lambda name: _from_elsewhere(f"{source.place}/{ARTIFACT_PATH}", name)
+
+
+@contextlib.contextmanager
+def _from_folder(folder: int, name: str) -> Iterator[Chunks]:
+    # Neither a link nor a pipe: what is opened is a plain file of this very folder.
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        opened = os.open(name, flags, dir_fd=folder)
+    except OSError as error:
+        raise FileNotFoundError(name) from error
+    try:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise FileNotFoundError(name)
+        with os.fdopen(opened, "rb", closefd=False) as file:
+            yield iter(lambda: file.read(_CHUNK), b"")
+    finally:
+        os.close(opened)
+
+
+@contextlib.contextmanager
+def _from_server(tracking_uri: str, path: str) -> Iterator[Chunks]:
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    answer = http_request(
+        get_default_host_creds(tracking_uri),
+        f"{_PROXY}{path}",
+        "GET",
+        stream=True,
+        allow_redirects=False,
+    )
+    with answer:
+        if answer.status_code == 404:
+            raise FileNotFoundError(path)
+        if answer.status_code != 200:
+            raise OSError(f"status {answer.status_code}")
+        yield answer.iter_content(chunk_size=_CHUNK)
+
+
+@contextlib.contextmanager
+def _from_elsewhere(address: str, name: str) -> Iterator[Chunks]:
+    """Let MLflow fetch from where the operator allowed; the limit on file size holds meanwhile."""
+    from mlflow.artifacts import download_artifacts
+
+    landed = Path(download_artifacts(artifact_uri=f"{address}/{name}", dst_path="."))
+    with landed.open("rb") as file:
+        yield iter(lambda: file.read(_CHUNK), b"")
+    landed.unlink()
+
+
+# -- trying ---------------------------------------------------------------------------------------
+
+
+def _try_out(folder: Path, manifest: str) -> str:
+    """Load the model and let it answer as the service will; return its digest."""
+    from features.factors import top_factors
+    from features.golden import golden_leads
+    from features.scorer import LeadScorer
+    from features.wording import sentence
+
+    scorer = LeadScorer.load(folder, manifest)
+    try:
+        for lead in golden_leads(scorer):
+            found = top_factors(scorer, scorer.score(lead), 5)
+            for factor in (*found.positive, *found.negative):
+                for language in ("ja", "en"):
+                    sentence(scorer.encoder, factor, language)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise ArtefactRefused(
+            f"The model cannot give reasons ({type(error).__name__}). Publish it again.",
+            "trial_failed",
+        ) from error
+    return scorer.model_digest
 
 
 if __name__ == "__main__":
-    sys.exit(_child())
+    sys.exit(main())

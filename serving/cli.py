@@ -8,8 +8,11 @@ import typer
 from rich.console import Console
 
 from features.errors import LeadQualityError
-from serving.commands.approve import approve
+from serving.commands.account import account_app
+from serving.commands.approve import approve, models, rollback
 from serving.commands.backup import backup, restore
+from serving.commands.exchange import export, import_events, prune
+from serving.commands.key import key_app
 from serving.commands.migrate import migrate
 from serving.commands.serve import serve
 from serving.settings import describe_settings
@@ -30,8 +33,21 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (serve, approve, migrate, backup, restore):
+for command in (
+    serve,
+    approve,
+    rollback,
+    models,
+    migrate,
+    backup,
+    restore,
+    export,
+    import_events,
+    prune,
+):
     app.command()(command)
+for family in (key_app, account_app):
+    app.add_typer(family)
 
 
 def main() -> None:

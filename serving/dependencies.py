@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
-from serving.models import ModelHolder
-from serving.recorder import Recorder
+from serving.approving import Approver
+from serving.asking import Asking
+from serving.desk import DeskKeeper
+from serving.entry import Callers
+from serving.events import EventService
+from serving.holder import ModelHolder
+from serving.metrics import Meter
+from serving.readiness import Readiness
+from serving.recorder import GroupCommit, Recorder
+from serving.registry import Registry
+from serving.registry_watch import RegistryWatch
 from serving.scoring import ScoreService
 from serving.settings import ServeSettings
-from serving.store import Approvals, Predictions, Store
+from serving.store import Approvals, Event, Events, Predictions, Store
+from serving.suppression import Suppression
 from serving.texts import Language, choose_language
 
 __all__ = ["LanguageDep", "Service", "ServiceDep", "language_for"]
@@ -29,7 +39,18 @@ class Service:
     predictions: Predictions
     approvals: Approvals
     models: ModelHolder
+    registry: Registry
+    proposals: RegistryWatch
+    approver: Approver
     recorder: Recorder
+    asking: Asking
+    events: Events
+    event_commits: GroupCommit[Sequence[Event], tuple[int, ...]]
+    callers: Callers
+    meter: Meter
+    readiness: Readiness
+    desks: DeskKeeper
+    suppression: Suppression
 
     def scoring(self) -> ScoreService:
         """Return the use case of scoring with the model that serves now.
@@ -40,6 +61,11 @@ class Service:
             If there is none.
         """
         return ScoreService(self.models.require(), self.clock, self.settings.factors)
+
+    def recording(self) -> EventService:
+        """Return the use case of recording events, by the definition that serves now, if any."""
+        model = self.models.model
+        return EventService(self.events, self.clock, None if model is None else model.definition)
 
 
 def get_service(request: Request) -> Service:

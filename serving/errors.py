@@ -15,12 +15,20 @@ from serving.strict_json import JSONBytes
 
 __all__ = [
     "AccountUnknown",
+    "ApprovalUnderWay",
+    "EventConflict",
+    "EventsRefused",
     "KeyUnknown",
     "LeadUnknown",
+    "ModelRefused",
+    "ModelUnavailable",
     "NoModel",
+    "NothingToRollBack",
     "RequestRefused",
     "RightMissing",
+    "RowRefused",
     "StoreUnavailable",
+    "VersionInvalid",
     "add_error_handlers",
     "problem",
 ]
@@ -56,6 +64,22 @@ class StoreUnavailable(LeadQualityError):
     status = 503
 
 
+class RowRefused(StoreUnavailable):
+    """The database answers but does not take a row; others may go through."""
+
+
+class EventConflict(LeadQualityError):
+    """An event id is known with another content."""
+
+    status = 422
+
+
+class EventsRefused(LeadQualityError):
+    """Events say what cannot be; the message names each by its place, never by its content."""
+
+    status = 422
+
+
 class LeadUnknown(LeadQualityError):
     """No score was recorded for this lead."""
 
@@ -80,6 +104,36 @@ class RightMissing(LeadQualityError):
     status = 403
 
 
+class ModelUnavailable(LeadQualityError):
+    """The model store does not answer, or has no such version."""
+
+    status = 503
+
+
+class ModelRefused(LeadQualityError):
+    """The model is damaged, foreign, or lies where it must not; it was not approved."""
+
+    status = 422
+
+
+class VersionInvalid(LeadQualityError):
+    """No version of any model can have this number, or no model this name."""
+
+    status = 422
+
+
+class NothingToRollBack(LeadQualityError):
+    """There is no earlier approval."""
+
+    status = 409
+
+
+class ApprovalUnderWay(LeadQualityError):
+    """Another approval of this home has not ended."""
+
+    status = 503
+
+
 class RequestRefused(LeadQualityError):
     """The request is well formed but asks for what cannot be."""
 
@@ -89,8 +143,16 @@ class RequestRefused(LeadQualityError):
 _NAMES: dict[type[Exception], str] = {
     NoModel: "no_model",
     StoreUnavailable: "store_unavailable",
+    RowRefused: "store_unavailable",
+    EventConflict: "event_conflict",
+    EventsRefused: "event_refused",
     LeadUnknown: "unknown_lead",
     KeyUnknown: "unknown_key",
+    ModelUnavailable: "registry_unavailable",
+    ModelRefused: "model_refused",
+    VersionInvalid: "refused",
+    NothingToRollBack: "nothing_to_roll_back",
+    ApprovalUnderWay: "busy",
     AccountUnknown: "unknown_account",
     RightMissing: "forbidden",
     RequestRefused: "refused",
@@ -129,6 +191,8 @@ def _sentence(one: Mapping[str, Any]) -> str:
 
 _SENTENCES = {
     "missing": "is missing",
+    "model_version": "must be a version's number, or champion",
+    "why_blank": "must not be blank",
     "string_type": "must be a text",
     "string_too_short": "must not be empty",
     "string_too_long": "must be at most {max_length} characters long",
@@ -160,10 +224,17 @@ _OURS = frozenset(
         "events",
         "language",
         "leads",
+        "event_id",
         "kind",
+        "reason",
+        "actor",
+        "source",
+        "return_on",
         "at",
         "amount",
         "limit",
+        "version",
+        "why",
         "name",
         "scopes",
         "days",

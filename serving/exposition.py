@@ -25,6 +25,11 @@ _COUNTERS: Final = {
     "not_scored": ("lead_not_scored", "Leads of which nothing was known.", ("why",)),
     "warnings": ("lead_warnings", "Warnings told with scores, by kind.", ("kind",)),
     "unseen": ("lead_unseen_values", "Values that no past lead had, by field.", ("field",)),
+    "models_refused": (
+        "lead_models_refused",
+        "Approved models that could not serve, by reason.",
+        ("reason",),
+    ),
     "unrecorded": ("lead_unrecorded_scores", "Scores told with recorded: false.", ()),
 }
 _GAUGES: Final = {

@@ -1,26 +1,19 @@
-"""The model that serves: the newest approved one that is whole, swapped by one assignment."""
+"""A model that serves, with what answers are made of; `serving.holder` says which one it is."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from features.errors import ArtefactRefused
 from features.factors import Evidence, Factor, Shown
 from features.scorer import LeadScorer
 from features.wording import sentence, short
 from serving.decide import Desk, make_desk
-from serving.errors import NoModel, StoreUnavailable
 from serving.line import break_even_line, week_of
-from serving.store import Approval, Approvals
+from serving.store import Approval
 
-__all__ = ["FactorTexts", "ModelHolder", "ServingModel", "load_approved"]
-
-log = logging.getLogger("lead_serve")
+__all__ = ["FactorTexts", "ServingModel"]
 
 _MOST_TEXTS = 20_000
 
@@ -44,8 +37,6 @@ class ServingModel:
         Verified when it was loaded.
     approval : Approval
         Who let it serve, when and why.
-    warning : str
-        Why a newer approved model is not serving; empty when this is the newest.
     known : frozenset of str
         Fields and behaviours that a lead may be scored on.
     storable : frozenset of str
@@ -56,11 +47,10 @@ class ServingModel:
         What the explanation page shows, by language; drawn once for each model.
     """
 
-    def __init__(self, scorer: LeadScorer, approval: Approval, warning: str = "") -> None:
+    def __init__(self, scorer: LeadScorer, approval: Approval) -> None:
         self.scorer = scorer
         self.definition = scorer.definition
         self.approval = approval
-        self.warning = warning
         usable, behaviours = self.definition.usable_fields, self.definition.behaviours
         self.known = frozenset(usable) | frozenset(behaviours)
         self.storable = self.known - {name for name, field in usable.items() if field.personal}
@@ -109,103 +99,3 @@ def _channels(scorer: LeadScorer) -> tuple[int | None, tuple[str, ...]]:
         if given.name == name:
             return position, ("missing", "other", *given.levels)
     return None, ()
-
-
-def load_approved(folder: Path, approvals: Approvals, model_name: str) -> ServingModel | None:
-    """Return the newest approved model that is whole, or None when there is none.
-
-    A damaged or missing one is passed over with a warning, and the one approved before it serves.
-
-    Raises
-    ------
-    StoreUnavailable
-        If the approvals cannot be read.
-    """
-    warning = ""
-    refused: set[str] = set()
-    for approval in approvals.newest_first(model_name):
-        if approval.digest in refused:
-            continue
-        try:
-            return ServingModel(_load(folder, approval), approval, warning)
-        except ArtefactRefused as error:
-            refused.add(approval.digest)
-            message = f"Approved version {approval.version} cannot serve: {error}"
-            log.warning("%s", message)
-            warning = warning or message
-    return None
-
-
-def _load(folder: Path, approval: Approval) -> LeadScorer:
-    scorer = LeadScorer.load(folder / approval.digest)
-    if scorer.model_digest != approval.digest:
-        raise ArtefactRefused(
-            "The folder holds another model than the one approved. Approve it again."
-        )
-    return scorer
-
-
-class ModelHolder:
-    """Holds the serving model and looks for a newer approval now and then.
-
-    Parameters
-    ----------
-    load : callable
-        Gives the newest whole model; may raise StoreUnavailable.
-    newest : callable
-        Gives the newest approval, to see cheaply whether anything changed.
-    """
-
-    def __init__(
-        self, load: Callable[[], ServingModel | None], newest: Callable[[], Approval | None]
-    ) -> None:
-        self._load = load
-        self._newest = newest
-        self._seen: Approval | None = None
-        self._model: ServingModel | None = None
-
-    @property
-    def model(self) -> ServingModel | None:
-        """The serving model, or None."""
-        return self._model
-
-    def require(self) -> ServingModel:
-        """Return the serving model.
-
-        Raises
-        ------
-        NoModel
-            If there is none yet.
-        """
-        if self._model is None:
-            raise NoModel(
-                'No approved model is loaded. Approve one: lead-serve approve VERSION --why "…".'
-            )
-        return self._model
-
-    def refresh(self) -> bool:
-        """Load what was approved since; return whether the model changed.
-
-        A reader holds either the old model or the new one, whole. When nothing newer is whole, the
-        old one goes on.
-        """
-        try:
-            newest = self._newest()
-            if newest == self._seen:
-                return False
-            loaded = self._load()
-        except StoreUnavailable as error:
-            log.warning("approvals cannot be read: %s", error)
-            return False
-        self._seen = newest
-        if loaded is None:
-            return False
-        self._model = loaded
-        log.info("serving version %s (%s…)", loaded.approval.version, loaded.approval.digest[:12])
-        return True
-
-    async def watch(self, seconds: float) -> None:
-        """Refresh every so many seconds until cancelled."""
-        while True:
-            await asyncio.sleep(seconds)
-            await asyncio.to_thread(self.refresh)

@@ -32,7 +32,8 @@ def model_page(request: Request, service: ServiceDep, language: LanguageDep) -> 
         return render(request, "model_missing.html", language, {}, status=503)
     if language not in model.pages:
         model.pages[language] = _view(model, load_texts(language).about(model.definition))
-    return render(request, "model.html", language, model.pages[language])
+    content = {**model.pages[language], "warning": service.models.warning}
+    return render(request, "model.html", language, content)
 
 
 def _view(model: ServingModel, texts: Texts) -> Mapping[str, Any]:
@@ -47,7 +48,6 @@ def _view(model: ServingModel, texts: Texts) -> Mapping[str, Any]:
             who=approval.approved_by,
             time=shown_time(approval.approved_at, definition.zone, language),
         ),
-        "warning": model.warning,
         "definition": texts(
             "model.definition_value",
             name=definition.name.get(language),

@@ -38,7 +38,9 @@ async def readyz(request: Request) -> Response:
         "status": "ready" if is_ready else "ending" if readiness.is_ending else "not_ready",
         "model": "none" if model is None else model.approval.version,
         "store": store,
-        "warning": "" if model is None else model.warning,
+        "warning": service.models.warning,
+        "registry": service.proposals.state.status,
+        "proposed": service.proposals.state.proposed,
     }
     if not is_ready:
         return JSONBytes(body, status_code=503, headers={"Retry-After": str(RETRY_SECONDS)})

@@ -36,10 +36,11 @@ async def _standing(service: Service, counts: Counts) -> Standing:
     if model is None:
         return Standing(store_up)
     approval, proposed = model.approval, service.proposals.state.proposed
+    is_new = proposed not in service.models.approved
     return Standing(
         store_up=store_up,
         approved_seconds=(service.clock() - approval.approved_at).total_seconds(),
         is_last_good=bool(service.models.warning),
-        proposed=service.proposals.state.proposed,
+        proposed=proposed if is_new else "",
         drift=drift_of(model.scorer, counts["codes"].get(approval.digest, ())),
     )

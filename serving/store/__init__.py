@@ -1,9 +1,28 @@
-"""All SQL of the service: recorded scores and approvals, on SQLite or PostgreSQL."""
+"""All SQL of the service: scores, events, approvals and callers, on SQLite or PostgreSQL."""
 
 from __future__ import annotations
 
-from serving.store.approvals import Approval, Approvals
+from serving.store.actions import Action, Actions
+from serving.store.approvals import Approval, Approvals, one_before
 from serving.store.database import Store, open_store
+from serving.store.events import Event, Events
+from serving.store.exports import Exports
 from serving.store.predictions import Prediction, Predictions
+from serving.store.removal import Removal, Removed
 
-__all__ = ["Approval", "Approvals", "Prediction", "Predictions", "Store", "open_store"]
+__all__ = [
+    "Action",
+    "Actions",
+    "Approval",
+    "Approvals",
+    "Event",
+    "Events",
+    "Exports",
+    "Prediction",
+    "Predictions",
+    "Removal",
+    "Removed",
+    "Store",
+    "one_before",
+    "open_store",
+]

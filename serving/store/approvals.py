@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
 
+from serving.store.actions import Action, note_action
 from serving.store.database import Store
 from serving.store.tables import APPROVALS
 
-__all__ = ["Approval", "Approvals"]
+__all__ = ["Approval", "Approvals", "one_before"]
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One person's word that a model version may serve."""
+    """One person's word that a model version may serve.
+
+    Attributes
+    ----------
+    digest : str
+        The model digest: what decides a score.
+    manifest_digest : str or None
+        SHA-256 of the manifest, which lists every file; None in approvals of an earlier program.
+    """
 
     model_name: str
     version: str
@@ -23,6 +33,7 @@ class Approval:
     approved_by: str
     approved_at: datetime
     why: str
+    manifest_digest: str | None = None
 
 
 class Approvals:
@@ -31,18 +42,57 @@ class Approvals:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add(self, approval: Approval) -> None:
-        """Record an approval; it is committed when this returns."""
+    def add(self, approval: Approval, action: Action | None = None) -> None:
+        """Record an approval, with what is written down of it; committed when this returns."""
         with self._store.writing() as connection:
             connection.execute(sa.insert(APPROVALS), [asdict(approval)])
+            if action is not None:
+                note_action(connection, action)
+
+    def newest(self, model_name: str) -> Approval | None:
+        """Return the approval that was given last, or None."""
+        return next(iter(self._read(model_name, 1)), None)
 
     def newest_first(self, model_name: str) -> list[Approval]:
         """Return the approvals of a registered model, the one that should serve first."""
+        return self._read(model_name, None)
+
+    def _read(self, model_name: str, limit: int | None) -> list[Approval]:
         asked = (
             sa.select(APPROVALS)
             .where(APPROVALS.c.model_name == model_name)
             .order_by(APPROVALS.c.id.desc())
+            .limit(limit)
         )
         with self._store.reading() as connection:
             rows = connection.execute(asked).mappings().all()
         return [Approval(**{name: row[name] for name in Approval.__slots__}) for row in rows]
+
+
+def one_before(newest_first: Sequence[Approval], serving: Approval) -> Approval | None:
+    """Return the approval to go back to from the one that serves, or None.
+
+    Approving an older model again goes back to it: what was approved in between is behind us, so
+    that going back twice does not lead forward again.
+
+    >>> from datetime import datetime
+    >>> at = datetime(2026, 11, 22)
+    >>> given = [Approval("m", version, version, "hanako", at, "why") for version in "67867"]
+    >>> one_before(given[::-1], given[2]).version, one_before(given[::-1], given[3])
+    ('7', None)
+    """
+    line: list[Approval] = []
+    for approval in reversed(newest_first):
+        kept = [_model_of(one) for one in line]
+        if _model_of(approval) in kept:
+            line = line[: kept.index(_model_of(approval))]
+        line.append(approval)
+        if approval == serving:
+            break
+    else:
+        return None
+    return line[-2] if len(line) > 1 else None
+
+
+def _model_of(approval: Approval) -> tuple[str, str, str | None]:
+    return approval.version, approval.digest, approval.manifest_digest

@@ -236,7 +236,7 @@ def test_a_wrong_manifest_is_refused(copy, change, complaint):
         LeadScorer.load(copy)
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[NaN]", b"\xff", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"{", b"[NaN]", b"\xff", b"[" * 60_000])
 def test_a_manifest_that_is_not_strict_json_is_refused(copy, body):
     (copy / "manifest.json").write_bytes(body)
 
