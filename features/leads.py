@@ -7,8 +7,8 @@ at once. Nothing is dropped without a finding that counts it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from fnmatch import fnmatch
 from pathlib import Path
@@ -83,6 +83,7 @@ def read_history(
     *,
     use_good_rows: bool = False,
     today: date | None = None,
+    unwrap: Callable[[str], str] | None = None,
 ) -> LeadHistory:
     """Read and check an export.
 
@@ -98,6 +99,8 @@ def read_history(
         Leave broken rows out with a warning, instead of refusing the files.
     today : date, optional
         Later times are errors; by default the present day in the definition's time zone.
+    unwrap : callable, optional
+        What each cell is read through, where the writer of the files has marked some.
 
     Raises
     ------
@@ -112,7 +115,7 @@ def read_history(
     zone = definition.zone
     span = Span(today or datetime.now(zone).date(), zone)
     log = FindingLog(use_good_rows)
-    raw_leads, raw_events, raw_behaviours = _read_files(paths, source_map, log)
+    raw_leads, raw_events, raw_behaviours = _read_files(paths, source_map, log, unwrap)
 
     def sheet(raw: RawTable, part: int | None, group: str) -> Sheet:
         layout = source_map.leads if part is None else getattr(source_map, group)[part]
@@ -161,7 +164,10 @@ def _fits(path: Path, pattern: str | None) -> bool:
 
 
 def _read_files(
-    paths: Sequence[str | Path], source_map: SourceMap, log: FindingLog
+    paths: Sequence[str | Path],
+    source_map: SourceMap,
+    log: FindingLog,
+    unwrap: Callable[[str], str] | None,
 ) -> tuple[RawTable, list[RawTable], list[RawTable]]:
     files = [Path(path) for path in paths]
     tables = (*source_map.events, *source_map.behaviours)
@@ -184,7 +190,8 @@ def _read_files(
         try:
             encoding = table.encoding or source_map.leads.encoding
             delimiter = table.delimiter or source_map.leads.delimiter
-            read.append(read_table(found[0], encoding, delimiter))
+            raw = read_table(found[0], encoding, delimiter)
+            read.append(raw if unwrap is None else replace(raw, cells=raw.cells.map(unwrap)))
             claimed.add(found[0])
         except FileUnreadable as error:
             problems.append(str(error))

@@ -28,10 +28,23 @@ from serving.recorder import GroupCommit, Recorder
 from serving.registry import Registry
 from serving.registry_watch import RegistryWatch
 from serving.retention import kept_reasons, prune_daily
-from serving.routes import approvals, events, export, health, keys, leads, metrics, model, score
+from serving.routes import (
+    approvals,
+    events,
+    export,
+    handoff,
+    health,
+    insight,
+    keys,
+    leads,
+    metrics,
+    model,
+    score,
+)
 from serving.security import Guard
 from serving.settings import ServeSettings
 from serving.store import Approvals, Events, Predictions, Removal, open_store
+from serving.store.insight import Journal
 from serving.store.lines import Lines, SaidOff
 from serving.suppression import Suppression
 
@@ -41,6 +54,9 @@ log = logging.getLogger("lead_serve")
 
 WATCH_SECONDS = 5.0
 """How often a newer approval is looked for."""
+
+REPORT_SECONDS = 20.0
+"""How long anybody waits for a report over many leads; one is made at a time."""
 
 
 def _now() -> datetime:
@@ -100,6 +116,7 @@ def create_app(
             await service.recorder.stop()
             await service.event_commits.stop()
             service.asking.close()
+            service.reports.close()
             service.proposals.close()
             service.store.close()
             readiness.close()
@@ -114,7 +131,19 @@ def create_app(
         redoc_url=None,
     )
     app.state.meter, app.state.readiness = meter, readiness
-    for routes in (score, events, leads, export, model, approvals, health, metrics, keys):
+    for routes in (
+        score,
+        events,
+        leads,
+        handoff,
+        insight,
+        export,
+        model,
+        approvals,
+        health,
+        metrics,
+        keys,
+    ):
         app.include_router(routes.router)
     add_pages(app)
     add_error_handlers(app)
@@ -157,6 +186,8 @@ def _make_service(
         readiness=readiness,
         desks=desks,
         suppression=suppression,
+        journal=Journal(store),
+        reports=Asking(n_threads=1, patience=REPORT_SECONDS),
     )
 
 

@@ -23,6 +23,7 @@ from serving.registry_watch import RegistryWatch
 from serving.scoring import ScoreService
 from serving.settings import ServeSettings
 from serving.store import Approvals, Event, Events, Predictions, Store
+from serving.store.insight import Journal
 from serving.suppression import Suppression
 from serving.texts import Language, choose_language
 
@@ -51,6 +52,8 @@ class Service:
     readiness: Readiness
     desks: DeskKeeper
     suppression: Suppression
+    journal: Journal
+    reports: Asking
 
     def scoring(self) -> ScoreService:
         """Return the use case of scoring with the model that serves now.

@@ -202,6 +202,11 @@ _SENTENCES = {
     "too_short": "must not be empty",
     "model_attributes_type": "must be an object",
     "model_type": "must be an object",
+    "less_than_equal": "lies above what is allowed, see docs/guide/api.md",
+    "greater_than_equal": "lies below what is allowed, see docs/guide/api.md",
+    "date_from_datetime_parsing": "must be a day such as 2026-11-20",
+    "date_from_datetime_inexact": "must be a day such as 2026-11-20",
+    "date_parsing": "must be a day such as 2026-11-20",
     "literal_error": "must be one of the values listed in docs/guide/api.md",
     "string_pattern_mismatch": "holds characters it must not hold",
     "float_type": "must be a number",
@@ -238,6 +243,10 @@ _OURS = frozenset(
         "name",
         "scopes",
         "days",
+        "slots",
+        "after",
+        "until",
+        "queue",
     }
 )
 

@@ -1,16 +1,17 @@
-"""Records scores: all that wait go into one transaction, and nobody waits for long."""
+"""Group commit: all that wait go into one transaction, and nobody waits for long."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Generic, TypeVar
 
-from serving.errors import StoreUnavailable
+from serving.errors import RowRefused, StoreUnavailable
 from serving.store import Prediction, Predictions
 
-__all__ = ["Recorder"]
+__all__ = ["PATIENCE_SECONDS", "GroupCommit", "Recorder"]
 
 log = logging.getLogger("lead_serve")
 
@@ -19,21 +20,27 @@ PATIENCE_SECONDS = 2.0
 
 _MOST_WAITING = 20_000
 
+_Given = TypeVar("_Given")
+_Told = TypeVar("_Told")
 
-class Recorder:
+
+class GroupCommit(Generic[_Given, _Told]):
     """One writer thread; a transaction takes all that has gathered during the one before.
 
     Parameters
     ----------
-    predictions : Predictions
-        Where scores go.
+    name : str
+        Of the thread.
+    write : callable
+        Commits what several callers gave and returns what to tell each of them.
     """
 
-    def __init__(self, predictions: Predictions) -> None:
-        self._predictions = predictions
-        self._waiting: list[tuple[Sequence[Prediction], asyncio.Future[bool]]] = []
+    def __init__(self, name: str, write: Callable[[list[_Given]], Sequence[_Told]]) -> None:
+        self._write = write
+        self._waiting: list[tuple[_Given, int, asyncio.Future[_Told]]] = []
+        self._n_waiting = 0
         self._wake = asyncio.Event()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="recorder")
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -48,34 +55,96 @@ class Recorder:
             await task
         self._thread.shutdown()
 
+    async def committed(self, given: _Given, size: int = 1) -> _Told:
+        """Return what the caller is told once `given` (of `size` rows) is committed.
+
+        Raises
+        ------
+        StoreUnavailable
+            If that failed or took too long. It may still be committed later.
+        """
+        if self._task is None or self._n_waiting + size > _MOST_WAITING:
+            raise StoreUnavailable("Too much waits to be written. Try again later.")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[_Told] = loop.create_future()
+        self._waiting.append((given, size, done))
+        self._n_waiting += size
+        self._wake.set()
+        # A timer of the loop costs a tenth of what wait_for does, and this is in every score.
+        ends = loop.call_later(PATIENCE_SECONDS, _give_up, done)
+        try:
+            return await done
+        finally:
+            ends.cancel()
+
+    async def _run(self) -> None:
+        while self._waiting or self._task is not None:
+            await self._wake.wait()
+            self._wake.clear()
+            taken, self._waiting, self._n_waiting = self._waiting, [], 0
+            # Whoever has been told "not recorded" meanwhile was told the truth.
+            taken = [one for one in taken if not one[2].done()]
+            if taken:
+                await self._commit(taken)
+
+    async def _commit(self, taken: list[tuple[_Given, int, asyncio.Future[_Told]]]) -> None:
+        loop = asyncio.get_running_loop()
+        work = loop.run_in_executor(self._thread, self._write, [given for given, _, _ in taken])
+        await asyncio.wait([work])
+        error = work.exception()
+        if isinstance(error, RowRefused) and len(taken) > 1:
+            # One caller's row must not cost the others theirs.
+            for one in taken:
+                await self._commit([one])
+            return
+        if error is not None:
+            n_rows = sum(size for _, size, _ in taken)
+            said = str(error) if isinstance(error, StoreUnavailable) else type(error).__name__
+            log.warning("%d row(s) not recorded: %s", n_rows, said)
+            for _, _, done in taken:
+                if not done.done():
+                    done.set_exception(StoreUnavailable("The database does not answer; try again."))
+            return
+        for (_, _, done), told in zip(taken, work.result(), strict=True):
+            if not done.done():
+                done.set_result(told)
+
+
+class Recorder:
+    """Records scores, and never stands in the way of an answer.
+
+    Parameters
+    ----------
+    predictions : Predictions
+        Where scores go.
+    """
+
+    def __init__(self, predictions: Predictions) -> None:
+        self._predictions = predictions
+        self._commits = GroupCommit[Sequence[Prediction], bool]("recorder", self._write)
+
+    async def start(self) -> None:
+        """Begin to write."""
+        await self._commits.start()
+
+    async def stop(self) -> None:
+        """Write what waits, then end."""
+        await self._commits.stop()
+
     async def record(self, predictions: Sequence[Prediction]) -> bool:
         """Return True once the scores are committed; False if that failed or took too long."""
         if not predictions:
             return True
-        n_waiting = sum(len(rows) for rows, _ in self._waiting)
-        if self._task is None or n_waiting + len(predictions) > _MOST_WAITING:
-            return False
-        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((predictions, done))
-        self._wake.set()
         try:
-            return await asyncio.wait_for(asyncio.shield(done), PATIENCE_SECONDS)
-        except TimeoutError:
+            return await self._commits.committed(predictions, len(predictions))
+        except StoreUnavailable:
             return False
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._waiting or self._task is not None:
-            await self._wake.wait()
-            self._wake.clear()
-            taken, self._waiting = self._waiting, []
-            rows = [row for group, _ in taken for row in group]
-            is_recorded = True
-            try:
-                await loop.run_in_executor(self._thread, self._predictions.add, rows)
-            except StoreUnavailable as error:
-                log.warning("%d score(s) not recorded: %s", len(rows), error)
-                is_recorded = False
-            for _, done in taken:
-                if not done.done():
-                    done.set_result(is_recorded)
+    def _write(self, groups: list[Sequence[Prediction]]) -> list[bool]:
+        self._predictions.add([one for group in groups for one in group])
+        return [True] * len(groups)
+
+
+def _give_up(done: asyncio.Future[_Told]) -> None:
+    if not done.done():
+        done.set_exception(StoreUnavailable("The database does not answer in time; try again."))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from features.definition import EVER
@@ -28,6 +28,7 @@ AHEAD = timedelta(days=1)
 BASE_POINTS = 50.0
 MOST_STORED = 200
 """Characters of a field value that are kept with a recorded score."""
+MOST_STORED_EVENTS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,13 +287,27 @@ class ScoreService:
             grade=body["grade"],
             decision=body["decision"],
             acceptance=scored.acceptance,
-            inputs={"fields": self._storable(lead.fields), "codes": self._codes(scored)},
+            inputs={
+                "fields": self._storable(lead.fields),
+                "codes": self._codes(scored),
+                **self._acts(lead),
+            },
             answer=body,
             channel=model.channel_of(scored.codes),
             line=body["line"],
             audit_probability=body["audit_probability"],
             is_audited=body["audit"],
         )
+
+    def _acts(self, lead: LeadInput) -> dict[str, object]:
+        """Return what the lead did up to then, for training: the newest acts that it knows."""
+        if lead.acts is None:
+            return {}
+        kinds = {behaviour.kind for behaviour in self._model.definition.behaviours.values()}
+        acts = [one for one in lead.acts if one.kind in kinds and one.at <= lead.as_of]
+        newest = sorted(acts, key=lambda one: one.at)[-MOST_STORED_EVENTS:]
+        told = [[one.kind, one.at.astimezone(UTC).isoformat(), one.amount] for one in newest]
+        return {"events": told}
 
     def _codes(self, scored: ScoredLead) -> dict[str, int]:
         inputs = self._model.scorer.encoder.inputs

@@ -7,8 +7,11 @@ One folder. Names of columns are those of the design, so no source map is needed
   arrival.
 - ``events*.csv``: ``lead_id, at, kind, reason, amount, actor, source, event_id``; append-only. A
   correction is an event ``retracted`` whose ``reason`` is the ``event_id`` it takes back. Exports
-  may overlap.
+  may overlap, and may have further columns.
 - ``behaviours*.csv``: ``lead_id, at, kind, amount``; optional.
+
+A cell that a spreadsheet would compute has an apostrophe in front, which is taken off here
+(`features.formulas`).
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pandas as pd
 
 from features.errors import FileUnreadable, shorten
+from features.formulas import unguarded
 from features.leads import LeadHistory, read_history
 from features.readers import read_table
 from features.source_map import (
@@ -35,6 +39,7 @@ from features.source_map import (
     ReasonColumn,
     SourceMap,
 )
+from features.text import Unreadable, normalise
 
 if TYPE_CHECKING:
     from features.definition import LeadDefinition
@@ -115,6 +120,9 @@ def read_exchange(
     LeadQualityError
         As `features.leads.read_history`.
     """
+    # A service in which no lead has done anything yet exports a heading alone.
+    told = tuple(path for path in exchange.behaviours if not _is_heading_alone(path))
+    exchange = exchange._replace(behaviours=told)
     with _first_inputs(exchange.leads) as (leads, columns):
         source_map = _source_map(exchange, leads, columns, definition)
         return read_history(
@@ -123,7 +131,16 @@ def read_exchange(
             source_map,
             use_good_rows=use_good_rows,
             today=today,
+            unwrap=unguarded,
         )
+
+
+def _is_heading_alone(path: Path) -> bool:
+    if path.suffix.lower() != ".csv":
+        return False
+    with path.open("rb") as file:
+        next(file, None)
+        return not any(line.strip() for line in file)
 
 
 @contextmanager
@@ -140,17 +157,27 @@ def _first_inputs(files: Sequence[Path]) -> Iterator[tuple[Path, tuple[str, ...]
             f"{shorten(path.name for path in files)}: no column {' and no column '.join(lacking)}. "
             "Recorded inputs have lead_id, as_of and a column for each field."
         )
-    if len(tables) == 1 and not tables[0]["lead_id"].duplicated().any():
+    together = pd.concat(tables, ignore_index=True)
+    ids = together["lead_id"].map(_id_key)
+    if len(tables) == 1 and not ids.duplicated().any():
         yield files[0], columns
         return
-    together = pd.concat(tables, ignore_index=True)
     moments = pd.to_datetime(together["as_of"], utc=True, errors="coerce", format="ISO8601")
     # A time that cannot be read sorts last and is reported by the reader, if it is the only one.
-    first = together.iloc[moments.argsort(kind="stable")].drop_duplicates("lead_id", keep="first")
+    order = moments.argsort(kind="stable")
+    first = together.iloc[order[~ids.iloc[order].duplicated().to_numpy()]]
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "leads_first_inputs.csv"
         first.to_csv(path, index=False, encoding="utf-8")
         yield path, columns
+
+
+def _id_key(written: str) -> str:
+    """Return the form in which ids are compared; one that cannot be read is its own."""
+    try:
+        return normalise(unguarded(written)[:1_000])
+    except Unreadable:
+        return written
 
 
 def _source_map(

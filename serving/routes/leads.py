@@ -1,21 +1,27 @@
-"""``GET /v1/leads/{lead_id}``: what was said of a lead, and when."""
+"""``/v1/leads/{lead_id}``: what was said of a lead and what became of it; and forgetting it."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 
-from serving.answers import LeadAnswer, told
-from serving.dependencies import ServiceDep
+from serving.answers import LeadAnswer, LeadDeleted, told
+from serving.callers import caller_of
+from serving.dependencies import Service, ServiceDep
 from serving.errors import LeadUnknown
+from serving.lead_state import SalesEvent, lead_state
+from serving.store import Event, Prediction, Removal
 from serving.strict_json import JSONBytes
 
-__all__ = ["LeadIdInPath", "router"]
+__all__ = ["MOST_EVENTS", "LeadIdInPath", "router"]
 
 router = APIRouter(tags=["leads"])
 
-LeadIdInPath = Annotated[str, Path(min_length=1, max_length=200)]
+MOST_EVENTS = 1_000
+"""The latest events of a lead that are shown and that its state follows from."""
+
+LeadIdInPath = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 
 
 @router.get(
@@ -23,17 +29,78 @@ LeadIdInPath = Annotated[str, Path(min_length=1, max_length=200)]
     response_class=JSONBytes,
     responses=told(LeadAnswer, 404, 422, 503),
 )
-def lead(
+async def lead(
     lead_id: LeadIdInPath,
     service: ServiceDep,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 100,
 ) -> JSONBytes:
-    """Return the recorded scores of a lead, the latest first."""
-    recorded = service.predictions.of_lead(lead_id, limit)
-    if not recorded:
-        raise LeadUnknown("No score was recorded for this lead. Score it first: POST /v1/score.")
+    """Return where a lead stands, its events, and its recorded scores, the latest first."""
+
+    def read() -> tuple[list[Prediction], list[Event]]:
+        scores = service.predictions.of_lead(lead_id, limit)
+        return scores, service.events.of_lead(lead_id, MOST_EVENTS)
+
+    recorded, events = await service.asking.told(read)
+    if not recorded and not events:
+        raise LeadUnknown("Nothing is recorded for this lead. Score it first: POST /v1/score.")
     scores = [
         {"recorded_at": one.recorded_at.isoformat(), **one.answer, "inputs": one.inputs}
         for one in recorded
     ]
-    return JSONBytes({"lead_id": lead_id, "n": len(scores), "scores": scores})
+    return JSONBytes(
+        {
+            "lead_id": lead_id,
+            **_state(service, events),
+            "n": len(scores),
+            "scores": scores,
+            "events": [_shown(one) for one in events],
+        }
+    )
+
+
+@router.delete(
+    "/v1/leads/{lead_id:path}", response_class=JSONBytes, responses=told(LeadDeleted, 422, 503)
+)
+async def delete_lead(lead_id: LeadIdInPath, request: Request, service: ServiceDep) -> JSONBytes:
+    """Delete everything recorded of a lead; answered once nothing of it is left."""
+    actor = caller_of(request.scope).name
+
+    def remove() -> dict[str, Any]:
+        removed = Removal(service.store).of_lead(lead_id, actor, service.clock())
+        service.suppression.learn([lead_id])
+        return {"status": "deleted", **removed._asdict()}
+
+    return JSONBytes(await service.asking.told(remove))
+
+
+def _state(service: Service, events: list[Event]) -> dict[str, Any]:
+    model = service.models.model
+    told = [
+        SalesEvent(one.lead_id, one.event_id, one.at, one.kind, one.reason, one.return_on)
+        for one in events
+    ]
+    now = lead_state(told, {} if model is None else model.definition.reasons)
+    return {"state": now.state} | {
+        name: told
+        for name, told in (
+            ("state_reason", now.reason),
+            ("state_since", None if now.since is None else now.since.isoformat()),
+            ("return_on", None if now.return_on is None else now.return_on.isoformat()),
+        )
+        if told is not None
+    }
+
+
+def _shown(one: Event) -> dict[str, Any]:
+    told = {
+        "event_id": one.event_id,
+        "at": one.at.isoformat(),
+        "kind": one.kind,
+        "reason": one.reason,
+        "amount": one.amount,
+        "actor": one.actor,
+        "source": one.source,
+        "return_on": None if one.return_on is None else one.return_on.isoformat(),
+        "received_at": one.received_at.isoformat(),
+    }
+    return {name: value for name, value in told.items() if value is not None}

@@ -109,7 +109,7 @@ class Store:
             except StoreUnavailable as error:
                 if attempt == _TRIES - 1 or _state_of(error) not in _AGAIN:
                     raise
-                time.sleep(random.uniform(0.005, 0.03) * (attempt + 1))  # noqa: S311 - not a secret
+                time.sleep(random.uniform(0.005, 0.03) * (attempt + 1))
         raise AssertionError  # the last attempt returns or raises
 
     def forget(self) -> None:

@@ -11,12 +11,18 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    IntegrityError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
 
-from serving.errors import StoreUnavailable
+from serving.errors import RowRefused, StoreUnavailable
 from serving.settings import SettingsInvalid
 
-__all__ = ["PATIENCE_SECONDS", "as_unavailable", "make_engine"]
+__all__ = ["PATIENCE_SECONDS", "as_unavailable", "is_wal_safe", "make_engine"]
 
 log = logging.getLogger("lead_serve")
 
@@ -56,6 +62,10 @@ def as_unavailable() -> Iterator[None]:
     """Turn what the database says into a `StoreUnavailable` without addresses or values."""
     try:
         yield
+    except (DataError, IntegrityError) as error:
+        raise RowRefused(
+            f"The database refuses a row ({type(error).__name__}). Nothing of it is recorded."
+        ) from error
     except (SQLAlchemyError, sqlite3.Error) as error:
         raise StoreUnavailable(
             f"The database of scores and approvals does not answer ({type(error).__name__}). "
@@ -128,7 +138,7 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
     # A rollback journal that is cut to nothing costs one change of the folder less than one that
     # is removed; one that is kept (PERSIST) would go on holding what was deleted.
-    journal = "WAL" if _is_wal_safe(sqlite3.sqlite_version_info) else "TRUNCATE"
+    journal = "WAL" if is_wal_safe(sqlite3.sqlite_version_info) else "TRUNCATE"
     try:
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys=ON")
@@ -174,7 +184,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _is_wal_safe(version: tuple[int, ...]) -> bool:
+def is_wal_safe(version: tuple[int, ...]) -> bool:
     """Whether this SQLite is free of the WAL-reset fault (fixed in 3.51.3, 3.50.7 and 3.44.6)."""
     return (
         version >= (3, 51, 3) or (3, 50, 7) <= version < (3, 51) or (3, 44, 6) <= version < (3, 45)

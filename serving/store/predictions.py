@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -29,11 +29,12 @@ class Prediction:
         0 to 100, unrounded.
     acceptance : float or None
         Chance that sales accepts the lead (0 to 1).
-    inputs : mapping, or bytes
-        What the score was made from, point in time; no personal field in clear. Bytes are JSON.
-        `events` holds what the lead did: [kind, time, amount].
-    answer : mapping, or bytes
-        What the caller was told. Bytes are JSON.
+    inputs : mapping
+        What the score was made from, point in time; no personal field in clear. `events` holds what
+        the lead did: [kind, time, amount].
+    answer : mapping
+        What the caller was told. To be recorded, both may also come as bytes of JSON, when they
+        have been written once already.
     channel : str or None
         Value of the definition's channel field.
     line : float or None
@@ -56,8 +57,8 @@ class Prediction:
     grade: str
     decision: str
     acceptance: float | None
-    inputs: Mapping[str, Any] | bytes
-    answer: Mapping[str, Any] | bytes
+    inputs: Any
+    answer: Any
     channel: str | None = None
     line: float | None = None
     audit_probability: float | None = None

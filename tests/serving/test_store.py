@@ -18,7 +18,7 @@ from serving.errors import StoreUnavailable
 from serving.settings import SettingsInvalid
 from serving.store import Approval, Approvals, Prediction, Predictions, Store, open_store
 from serving.store.database import NEWEST, VERSION_TABLE
-from serving.store.engine import _is_wal_safe
+from serving.store.engine import is_wal_safe
 from serving.store.tables import METADATA, UtcTime
 
 NOW = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
@@ -140,7 +140,7 @@ def test_sqlite_is_durable_and_checks_foreign_keys(store: Store) -> None:
 def test_the_write_ahead_log_is_used_only_where_it_is_safe(
     version: tuple[int, ...], is_safe: bool
 ) -> None:
-    assert _is_wal_safe(version) is is_safe
+    assert is_wal_safe(version) is is_safe
 
 
 def test_a_reader_does_not_wait_for_a_writer(store: Store) -> None:

@@ -1,0 +1,94 @@
+"""Deleting: all of one lead on request, and what is older than the operator keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from serving.store.actions import Action, note_action
+from serving.store.database import Store
+from serving.store.tables import EVENTS, PREDICTIONS
+
+__all__ = ["Removal", "Removed"]
+
+AT_ONCE = 500
+"""Rows of one transaction: writers between two of them wait for milliseconds."""
+
+
+class Removed(NamedTuple):
+    """How much was deleted."""
+
+    scores: int
+    events: int
+
+
+class Removal:
+    """Takes rows out of a store for good.
+
+    SQLite overwrites what it deletes (``secure_delete``) and keeps no copy in its journal.
+    PostgreSQL makes the room of deleted rows free for others when it vacuums.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def of_lead(self, lead_id: str, actor: str, at: datetime) -> Removed:
+        """Delete the scores and events of a lead, and write down that it was done, not to whom.
+
+        Raises
+        ------
+        StoreUnavailable
+            If the database does not answer; nothing is deleted then.
+        """
+        with self._store.writing() as connection:
+            removed = Removed(
+                connection.execute(
+                    sa.delete(PREDICTIONS).where(PREDICTIONS.c.lead_id == lead_id)
+                ).rowcount,
+                connection.execute(sa.delete(EVENTS).where(EVENTS.c.lead_id == lead_id)).rowcount,
+            )
+            note_action(connection, Action(at, actor, "lead_deleted", removed._asdict()))
+        self._store.forget()
+        return removed
+
+    def older_scores(self, before: datetime) -> int:
+        """Delete some of the scores recorded before a moment; 0: there are no more."""
+        asked = (
+            sa.select(PREDICTIONS.c.id)
+            .where(PREDICTIONS.c.recorded_at < before)
+            .order_by(PREDICTIONS.c.recorded_at)
+            .limit(AT_ONCE)
+        )
+        with self._store.writing() as connection:
+            ids = list(connection.execute(asked).scalars())
+            connection.execute(sa.delete(PREDICTIONS).where(PREDICTIONS.c.id.in_(ids)))
+        return len(ids)
+
+    def older_events(self, before: datetime, kept_reasons: Collection[str] = ()) -> int:
+        """Delete some of the events received before a moment; 0: there are no more.
+
+        Rows are numbered as they come in, so the oldest ones are found without an index.
+
+        Parameters
+        ----------
+        kept_reasons : collection of str
+            Events with these reasons stay: who asked not to be contacted stays uncontacted.
+        """
+        stays = EVENTS.c.reason.in_(sorted(kept_reasons))
+        oldest = (
+            sa.select(EVENTS.c.id, EVENTS.c.received_at)
+            .where(sa.or_(EVENTS.c.reason.is_(None), sa.not_(stays)))
+            .order_by(EVENTS.c.id)
+            .limit(AT_ONCE)
+        )
+        with self._store.writing() as connection:
+            ids = [row[0] for row in connection.execute(oldest) if row[1] < before]
+            connection.execute(sa.delete(EVENTS).where(EVENTS.c.id.in_(ids)))
+        return len(ids)
+
+    def forget(self) -> None:
+        """Leave no copy of what was deleted beside the database."""
+        self._store.forget()
