@@ -177,6 +177,7 @@ class Recorded(_Score):
     """A score as it was told."""
 
     recorded_at: str
+    recorded: bool = sometimes(bool, "True, as it was told; left out by older versions.")
     inputs: Inputs
 
 

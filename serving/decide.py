@@ -81,6 +81,8 @@ class Desk:
         Of the week.
     suppressed : mapping of str to str
         Leads that are not for sales, and the reason; others may add to it while it is read.
+    audit_suffix : bytes
+        What is hashed with a lead id to draw for the audit lane.
     is_provisional : bool
         The line was not stored (the database was away): another may take its place in the week.
     """
@@ -89,7 +91,7 @@ class Desk:
     suppressed: Mapping[str, str]
     is_provisional: bool
     _ready: Mapping[tuple[str, Quadrant | None], Decision] = field(repr=False)
-    _audit: bytes = field(repr=False)
+    audit_suffix: bytes = field(repr=False)
     _lot: bytes = field(repr=False)
 
 
@@ -126,7 +128,7 @@ def decide(probability: float, acceptance: float | None, lead_id: str, desk: Des
     if is_likely:
         return desk._ready[("review" if quadrant == "review" else "handoff") + ground, quadrant]
     chance = line.audit_probability
-    if chance > 0.0 and draw(lead_id, desk._audit) < chance:
+    if chance > 0.0 and draw(lead_id, desk.audit_suffix) < chance:
         return desk._ready["audit" + ground, quadrant]
     return desk._ready["nurture" + ground, quadrant]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from serving.decide import make_desk
 from serving.errors import StoreUnavailable
-from serving.line import Line, draw_line, history_begins, start_of, week_of
+from serving.line import Line, draw_line, history_begins, midnight, week_of
 
 if TYPE_CHECKING:
     from serving.models import ServingModel
@@ -101,7 +101,7 @@ class DeskKeeper:
         stored = self._lines.of(week, approval.model_name, approval.digest)
         if stored is not None:
             return stored
-        since, until = history_begins(week, definition.zone), start_of(week, definition.zone)
+        since, until = history_begins(week, definition.zone), midnight(week, definition.zone)
         arrivals = self._lines.arrivals(since, until)
         return self._lines.add(
             draw_line(arrivals, definition, approval.model_name, approval.digest, week, now)

@@ -9,9 +9,10 @@ hand over all of them or none.
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -26,7 +27,7 @@ __all__ = [
     "break_even_line",
     "draw_line",
     "history_begins",
-    "start_of",
+    "midnight",
     "week_of",
 ]
 
@@ -119,14 +120,14 @@ def week_of(moment: datetime, zone: ZoneInfo) -> date:
     return day - timedelta(days=day.weekday())
 
 
-def start_of(week: date, zone: ZoneInfo) -> datetime:
-    """Return the first moment of a week."""
-    return datetime.combine(week, time(), zone)
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """Return the first moment of a day, such as the Monday that a week begins with."""
+    return datetime.combine(day, time(), zone)
 
 
 def history_begins(week: date, zone: ZoneInfo) -> datetime:
     """Return from when on arrivals matter: one week more, to tell whether the first is whole."""
-    return start_of(week - (WEEKS + 1) * _WEEK, zone)
+    return midnight(week - (WEEKS + 1) * _WEEK, zone)
 
 
 def break_even_line(
@@ -174,8 +175,8 @@ def draw_line(
     expected = expected_arrivals(counts)
     if len(counts) < LEAST_WEEKS or expected == 0.0:
         return nothing
-    first = start_of(week - WEEKS * _WEEK, definition.zone)
-    last = start_of(week, definition.zone)
+    first = midnight(week - WEEKS * _WEEK, definition.zone).astimezone(UTC)
+    last = midnight(week, definition.zone).astimezone(UTC)
     recent = [one for one in arrivals if first <= one.at < last]
     own = [one.probability for one in recent if one.model_digest == model_digest]
     used = own if len(own) >= ENOUGH_OWN else [one.probability for one in recent]
@@ -228,12 +229,13 @@ def _whole_weeks(arrivals: Sequence[Arrival], week: date, zone: ZoneInfo) -> lis
 
     The week in which records begin is not whole; a later week without a single lead is.
     """
-    counts: dict[date, int] = {}
+    # Boundaries in UTC: asking the zone of every arrival would take seconds for busy services.
+    starts = [
+        midnight(week - back * _WEEK, zone).astimezone(UTC) for back in range(WEEKS + 1, -1, -1)
+    ]
+    counts = [0] * (len(starts) + 1)
     for one in arrivals:
-        monday = week_of(one.at, zone)
-        counts[monday] = counts.get(monday, 0) + 1
-    weeks = [week - back * _WEEK for back in range(WEEKS + 1, 0, -1)]
-    begun = [place for place, monday in enumerate(weeks) if counts.get(monday)]
-    if not begun:
-        return []
-    return [counts.get(monday, 0) for monday in weeks[begun[0] + 1 :]]
+        counts[bisect_right(starts, one.at)] += 1
+    whole = counts[1:-1]
+    begun = next((place for place, n in enumerate(whole) if n), len(whole))
+    return whole[begun + 1 :]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 
@@ -14,7 +14,7 @@ from serving.line import Arrival, Line
 from serving.store.database import Store
 from serving.store.tables import EVENTS, LINES, PREDICTIONS
 
-__all__ = ["AHEAD", "EVENT_FIELDS", "Lines", "SaidOff", "no_earlier_score"]
+__all__ = ["AHEAD", "EVENT_FIELDS", "Lines", "SaidOff", "no_earlier_score", "spans"]
 
 AHEAD = timedelta(days=1)
 """How far before its scoring time a score may have been recorded (clocks that run fast)."""
@@ -36,6 +36,16 @@ def no_earlier_score(score: sa.FromClause) -> sa.ColumnElement[bool]:
             sa.tuple_(earlier.c.as_of, earlier.c.id) < sa.tuple_(score.c.as_of, score.c.id),
         )
     )
+
+
+def spans(
+    column: sa.ColumnElement[datetime], since: datetime, now: datetime, step: timedelta
+) -> Iterator[sa.ColumnElement[bool]]:
+    """Split a time column into short spans, the last without an end."""
+    while since + step < now:
+        yield sa.and_(column >= since, column < since + step)
+        since += step
+    yield column >= since
 
 
 class Lines:
@@ -69,14 +79,17 @@ class Lines:
         """
         score = PREDICTIONS.alias("score")
         asked = sa.select(score.c.as_of, score.c.probability, score.c.model_digest).where(
-            score.c.recorded_at >= since - AHEAD,  # has an index, and leaves nothing out
             score.c.as_of >= since,
             score.c.as_of < until,
             score.c.decision != "suppress",
             no_earlier_score(score),
         )
-        with self._store.reading() as connection:
-            return [Arrival(*row) for row in connection.execute(asked)]
+        found: list[Arrival] = []
+        # When a score was recorded has an index, and bounds what it may be as of.
+        for span in spans(score.c.recorded_at, since - AHEAD, until, timedelta(days=7)):
+            with self._store.reading() as connection:
+                found += [Arrival(*row) for row in connection.execute(asked.where(span))]
+        return found
 
 
 class SaidOff:
