@@ -11,6 +11,7 @@ from features.errors import LeadQualityError
 from serving.commands.account import account_app
 from serving.commands.approve import approve, models, rollback
 from serving.commands.backup import backup, restore
+from serving.commands.doctor import doctor
 from serving.commands.exchange import export, import_events, prune
 from serving.commands.key import key_app
 from serving.commands.migrate import migrate
@@ -39,6 +40,7 @@ for command in (
     rollback,
     models,
     migrate,
+    doctor,
     backup,
     restore,
     export,
