@@ -17,11 +17,13 @@ from serving.dependencies import Service
 from serving.desk import DESK_SECONDS, DeskKeeper
 from serving.entry import open_callers
 from serving.errors import StoreUnavailable, add_error_handlers
+from serving.fast_lane import FastLane
 from serving.gate import Gate, Places
 from serving.holder import ModelHolder
 from serving.keys import RING_SECONDS
 from serving.limits import MIB, BodyLimit, Envelope
 from serving.metrics import Meter, count_beside
+from serving.origins import Origins
 from serving.pages import add_pages
 from serving.readiness import Readiness
 from serving.recorder import GroupCommit, Recorder
@@ -147,11 +149,12 @@ def create_app(
         app.include_router(routes.router)
     add_pages(app)
     add_error_handlers(app)
+    app.add_middleware(FastLane)
     # The last one added stands outermost. The gate stands behind the one that reads bodies: a
     # client that sends slowly holds no place in it.
     app.add_middleware(Gate, places=places, refused=meter.refused)
     app.add_middleware(BodyLimit, limits={score.BATCH_PATH: 16 * MIB, events.EVENTS_PATH: 4 * MIB})
-    app.add_middleware(Guard, settings=settings)
+    app.add_middleware(Guard, settings=settings, origins=Origins(settings))
     app.add_middleware(Envelope, answered=meter.answered)
     return app
 

@@ -27,7 +27,7 @@ from serving.store.insight import Journal
 from serving.suppression import Suppression
 from serving.texts import Language, choose_language
 
-__all__ = ["LanguageDep", "Service", "ServiceDep", "language_for"]
+__all__ = ["LanguageDep", "Service", "ServiceDep", "language_for", "language_of"]
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,14 @@ ServiceDep = Annotated[Service, Depends(get_service)]
 
 def language_for(service: Service, request: Request, asked: str | None) -> Language:
     """Return the language of an answer: asked for, accepted, set, or the definition's."""
+    return language_of(service, request.headers.get("accept-language"), asked)
+
+
+def language_of(service: Service, accepted: str | None, asked: str | None) -> Language:
+    """Return the same from the Accept-Language header's own text."""
     model = service.models.model
     default: Language = "ja" if model is None else model.definition.language
-    return choose_language(
-        asked, request.headers.get("accept-language"), service.settings.language or default
-    )
+    return choose_language(asked, accepted, service.settings.language or default)
 
 
 def get_language(

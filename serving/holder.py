@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from features.errors import ArtefactRefused
-from features.factors import top_factors
+from features.factors import strongest
 from features.golden import golden_leads
 from features.scorer import LeadScorer
 from serving.errors import NoModel, StoreUnavailable
@@ -123,9 +123,9 @@ def _warm_up(model: ServingModel) -> None:
     scorer = model.scorer
     leads = list(golden_leads(scorer))
     for scored in scorer.score_many(leads):
-        found = top_factors(scorer, scored, MOST_FACTORS)
-        for factor in (*found.positive, *found.negative):
-            model.texts_of(factor)
+        found = strongest(scored.by_field, MOST_FACTORS)
+        for place in (*found.raising, *found.lowering):
+            model.telling.factor(scored, place)
 
 
 class ModelHolder:

@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from features.factors import Evidence, Factor, Shown
 from features.scorer import LeadScorer
-from features.wording import sentence, short
 from serving.decide import Desk, make_desk
 from serving.line import break_even_line, week_of
 from serving.store import Approval
+from serving.telling import Telling
 
-__all__ = ["FactorTexts", "ServingModel"]
-
-_MOST_TEXTS = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class FactorTexts:
-    """A factor in words: short for flat answers, whole sentences for people."""
-
-    short_ja: str
-    short_en: str
-    ja: str
-    en: str
+__all__ = ["ServingModel"]
 
 
 class ServingModel:
@@ -43,6 +29,8 @@ class ServingModel:
         Those of them that may be recorded as they were given: the ones that are not personal.
     desk : Desk
         Decides about leads; the one part that changes, with the week, by one assignment.
+    telling : Telling
+        The parts of answers that are the same for every lead.
     pages : dict
         What the explanation page shows, by language; drawn once for each model.
     """
@@ -55,9 +43,9 @@ class ServingModel:
         self.known = frozenset(usable) | frozenset(behaviours)
         self.storable = self.known - {name for name, field in usable.items() if field.personal}
         self.desk: Desk = _first_desk(scorer, approval)
+        self.telling = Telling(scorer, approval)
         self._channel, self._channels = _channels(scorer)
         self.pages: dict[str, Mapping[str, Any]] = {}
-        self._texts: dict[tuple[str, Shown, Evidence | None, bool], FactorTexts] = {}
 
     def channel_of(self, codes: Sequence[int]) -> str | None:
         """Return the channel that a lead's codes tell: a level, ``other`` or ``missing``."""
@@ -67,21 +55,6 @@ class ServingModel:
     def line(self) -> float:
         """Probability at which a lead is handed off this week."""
         return self.desk.line.line
-
-    def texts_of(self, factor: Factor) -> FactorTexts:
-        """Return a factor's words; made once for each value and kept."""
-        key = (factor.input, factor.shown, factor.evidence, factor.is_rare)
-        found = self._texts.get(key)
-        if found is None:
-            found = FactorTexts(
-                short(self.scorer.encoder, factor, "ja"),
-                short(self.scorer.encoder, factor, "en"),
-                sentence(self.scorer.encoder, factor, "ja"),
-                sentence(self.scorer.encoder, factor, "en"),
-            )
-            if len(self._texts) < _MOST_TEXTS:
-                self._texts[key] = found
-        return found
 
 
 def _first_desk(scorer: LeadScorer, approval: Approval) -> Desk:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple
 
-from features.definition import EVER
 from features.encoder import OTHER, LeadInput
 from features.events import Act
-from features.factors import Factor, Shown, top_factors
+from features.factors import strongest
 from features.moments import parse_time
-from features.scorer import ScoredLead
+from features.scored import POINTS_PER_LOGIT, ScoredLead
 from features.writing import Unreadable, is_blank
 from serving.decide import Decision, decide
 from serving.errors import RequestRefused
@@ -20,7 +20,7 @@ from serving.models import ServingModel
 from serving.store import Prediction
 from serving.texts import Language, load_texts
 
-__all__ = ["AHEAD", "Answered", "AskedEvent", "AskedLead", "ScoreService"]
+__all__ = ["AHEAD", "Answered", "AskedLead", "ScoreService"]
 
 AHEAD = timedelta(days=1)
 """How far ahead of the clock a scoring time may lie (time zones, clocks that run fast)."""
@@ -28,40 +28,44 @@ AHEAD = timedelta(days=1)
 BASE_POINTS = 50.0
 MOST_STORED = 200
 """Characters of a field value that are kept with a recorded score."""
-MOST_STORED_EVENTS = 500
+MOST_ACTS = 500
+"""Of what a lead did, so much is kept with a recorded score: the newest."""
+
+_BY_TIME = attrgetter("at")
 
 
-@dataclass(frozen=True, slots=True)
-class AskedEvent:
-    """Something the lead did, as the caller wrote it."""
-
-    kind: str
-    at: str
-    amount: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class AskedLead:
-    """A lead as the caller wrote it.
+class AskedLead(NamedTuple):
+    """A lead as the caller wrote it, in the shape that `serving.routes.score.LeadIn` asks for.
 
     Attributes
     ----------
-    events : sequence of AskedEvent or None
-        None: what the lead did is not known, which is not the same as nothing.
+    events : sequence of mapping or None
+        With `kind`, `at` and perhaps `amount`. None: what the lead did is not known, which is not
+        the same as nothing.
     """
 
     lead_id: str
     as_of: str | None
     fields: Mapping[str, object]
-    events: Sequence[AskedEvent] | None
+    events: Sequence[Mapping[str, Any]] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What the caller is told, and what is recorded of it (nothing when not scored)."""
+class Answered(NamedTuple):
+    """What the caller is told, and what it was made from.
+
+    Attributes
+    ----------
+    body : dict
+        Says that it is not recorded; whoever records it changes that.
+    scored : ScoredLead or None
+        None: the lead could not be scored, and there is nothing to record.
+    """
 
     body: dict[str, Any]
-    prediction: Prediction | None
+    lead: LeadInput
+    scored: ScoredLead | None
+    decision: Decision | None
+    now: datetime
 
 
 class ScoreService:
@@ -125,11 +129,12 @@ class ScoreService:
             acts = []
             for event in asked.events:
                 try:
-                    at = parse_time(event.at, zone)
+                    at = parse_time(event["at"], zone)
                 except Unreadable:
                     at = None
                 if at is not None:
-                    acts.append(Act(event.kind, at, event.amount))
+                    amount = event.get("amount")
+                    acts.append(Act(event["kind"], at, None if amount is None else float(amount)))
             if len(acts) < len(asked.events):
                 warnings.append(f"unreadable_events:{len(asked.events) - len(acts)}")
         return LeadInput(asked.fields, acts, as_of), warnings
@@ -145,137 +150,109 @@ class ScoreService:
         language: Language,
         now: datetime,
     ) -> Answered:
-        warnings += [f"unreadable:{name}" for name in scored.unreadable]
-        warnings += [f"unseen:{name}" for name in self._unseen(lead, scored)]
-        if scored.unknown:
-            warnings.append(f"unknown_fields:{scored.unknown}")
-        if scored.is_guarded:
-            warnings.append("curve_guarded")
-        stamp = self._stamp(lead.as_of, language, warnings)
+        telling = self._model.telling
+        self._warn(lead, scored, warnings)
+        stamp = telling.stamps[language]
         if not self._says_anything(lead, scored):
-            why = {
+            body = {
                 "status": "not_scored",
                 "lead_id": asked.lead_id,
                 "why": "no_known_field",
                 "detail": load_texts(language)("not_scored.no_known_field"),
+                "warnings": ",".join(warnings),
+                **stamp,
+                "as_of": lead.as_of.isoformat(),
+                "recorded": False,
             }
-            return Answered(why | stamp, None)
-        decision = decide(scored.probability, scored.acceptance, asked.lead_id, self._model.desk)
+            return Answered(body, lead, None, None, now)
+        decision = self._decide(asked, scored)
         # What people see decides: a lead shown with 65 has the grade that begins at 65.
         shown_score = int(scored.score + 0.5)
-        grade = self._model.definition.grades.of(shown_score)
         body = {
             "status": "scored",
             "lead_id": asked.lead_id,
             "score": shown_score,
-            "grade": grade,
+            "grade": telling.grades[shown_score],
             "probability": scored.probability,
-            **self._decided(decision, scored, language),
-            **self._curve(scored),
-            **self._factors(scored, language),
+            **decision.said[language],
         }
-        flat_last = stamp | {"score_exact": scored.score}
-        nested = {name: body.pop(name) for name in ("factors", "other_points", "base_points")}
-        return Answered(
-            body | flat_last | nested,
-            self._prediction(asked, lead, scored, body | flat_last | nested, now),
-        )
+        if scored.acceptance is not None:
+            body["acceptance_probability"] = scored.acceptance
+        body.update(zip(telling.chances, scored.probabilities, strict=False))
+        body.update(telling.horizon)
+        if scored.interval is not None:
+            body["interval_low"], body["interval_high"] = scored.interval
+        factors, other_points = self._factors(scored, body, language)
+        body["warnings"] = ",".join(warnings)
+        body.update(stamp)
+        body["as_of"] = lead.as_of.isoformat()
+        body["score_exact"] = scored.score
+        body["other_points"] = other_points
+        body["base_points"] = BASE_POINTS
+        body["recorded"] = False
+        body["factors"] = factors
+        return Answered(body, lead, scored, decision, now)
+
+    def _decide(self, asked: AskedLead, scored: ScoredLead) -> Decision:
+        return decide(scored.probability, scored.acceptance, asked.lead_id, self._model.desk)
+
+    def _warn(self, lead: LeadInput, scored: ScoredLead, warnings: list[str]) -> None:
+        if scored.unreadable:
+            warnings += [f"unreadable:{name}" for name in scored.unreadable]
+        codes, fields = scored.codes, lead.fields
+        for position, field in self._model.telling.categories:
+            # Its value is one that no, or hardly any, past lead had.
+            if codes[position] == OTHER and not is_blank(fields.get(field)):
+                warnings.append(f"unseen:{field}")
+        if scored.unknown:
+            warnings.append(f"unknown_fields:{scored.unknown}")
+        if scored.is_guarded:
+            warnings.append("curve_guarded")
 
     def _says_anything(self, lead: LeadInput, scored: ScoredLead) -> bool:
         if lead.acts:
             return True
-        unreadable = set(scored.unreadable)
-        return any(
-            name in self._model.known and name not in unreadable and not is_blank(raw)
-            for name, raw in lead.fields.items()
-        )
+        known, unreadable = self._model.known, scored.unreadable
+        for name, raw in lead.fields.items():
+            if name in known and name not in unreadable and not is_blank(raw):
+                return True
+        return False
 
-    def _unseen(self, lead: LeadInput, scored: ScoredLead) -> Iterator[str]:
-        """Return the category fields whose value no, or hardly any, past lead had."""
-        inputs = self._model.scorer.encoder.inputs
-        for given, code in zip(inputs, scored.codes, strict=True):
-            is_category = given.kind == "category" and given.name == given.field
-            if is_category and code == OTHER and not is_blank(lead.fields.get(given.field)):
-                yield given.field
+    def _factors(
+        self, scored: ScoredLead, body: dict[str, Any], language: Language
+    ) -> tuple[list[dict[str, Any]], float]:
+        """Put the short forms into the flat `body`; return the nested ones and all other points."""
+        raising, lowering, other_points = strongest(scored.by_field, self._n_factors)
+        telling, by_field = self._model.telling, scored.by_field
+        factors = []
+        for way, places in (("positive_", raising), ("negative_", lowering)):
+            for rank, place in enumerate(places, start=1):
+                told = telling.factor(scored, place)
+                body[f"{way}{rank}"] = told.short[language]
+                nested = told.nested.copy()
+                nested["points"] = by_field[place] * POINTS_PER_LOGIT
+                nested["odds"] = math.exp(by_field[place])
+                factors.append(nested)
+        return factors, other_points
 
-    def _stamp(self, as_of: datetime, language: Language, warnings: list[str]) -> dict[str, Any]:
-        model = self._model
-        return {
-            "warnings": ",".join(warnings),
-            "method": model.scorer.method,
-            "curve": model.scorer.curve,
-            "model_version": model.approval.version,
-            "model_digest": model.approval.digest,
-            "definition_version": model.definition.version,
-            "definition_fingerprint": model.definition.fingerprint,
-            "as_of": as_of.isoformat(),
-            "language": language,
-        }
+    # -- recording -----------------------------------------------------------------------------
 
-    def _decided(
-        self, decision: Decision, scored: ScoredLead, language: Language
-    ) -> dict[str, Any]:
-        said = dict(decision.said[language])
-        if scored.acceptance is not None:
-            said["acceptance_probability"] = scored.acceptance
-        return said
+    def prediction(self, answered: Answered, written: bytes) -> Prediction:
+        """Return what is recorded of an answer.
 
-    def _curve(self, scored: ScoredLead) -> dict[str, Any]:
-        scorer = self._model.scorer
-        said: dict[str, Any] = {
-            f"p_{days}": probability
-            for days, probability in zip(scorer.horizons, scored.probabilities, strict=True)
-            if days != EVER
-        }
-        if scorer.main_horizon != EVER:
-            said["horizon_days"] = scorer.main_horizon
-        if scored.interval is not None:
-            said["interval_low"], said["interval_high"] = scored.interval
-        return said
-
-    def _factors(self, scored: ScoredLead, language: Language) -> dict[str, Any]:
-        found = top_factors(self._model.scorer, scored, self._n_factors)
-        said: dict[str, Any] = {}
-        for way, factors in (("positive", found.positive), ("negative", found.negative)):
-            for place, factor in enumerate(factors, start=1):
-                words = self._model.texts_of(factor)
-                said[f"{way}_{place}"] = words.short_ja if language == "ja" else words.short_en
-        said["factors"] = [self._nested(factor) for factor in (*found.positive, *found.negative)]
-        said["other_points"] = found.other_points
-        said["base_points"] = BASE_POINTS
-        return said
-
-    def _nested(self, factor: Factor) -> dict[str, Any]:
-        words = self._model.texts_of(factor)
-        nested: dict[str, Any] = {
-            "field": factor.field,
-            "input": factor.input,
-            "value": _value_of(factor.shown),
-            "group": factor.group,
-            "points": factor.points,
-            "odds": factor.odds,
-            "is_rare": factor.is_rare,
-            "text": {"ja": words.ja, "en": words.en},
-            "short": {"ja": words.short_ja, "en": words.short_en},
-        }
-        if factor.evidence is not None:
-            found = factor.evidence
-            nested["evidence"] = {"rate": found.rate, "overall": found.overall, "n": found.n}
-            if found.days != EVER:
-                nested["evidence"]["days"] = found.days
-        return nested
-
-    def _prediction(
-        self,
-        asked: AskedLead,
-        lead: LeadInput,
-        scored: ScoredLead,
-        body: dict[str, Any],
-        now: datetime,
-    ) -> Prediction:
+        Parameters
+        ----------
+        answered : Answered
+            Of a lead that was scored.
+        written : bytes
+            Its body as JSON, as the caller gets it.
+        """
+        body, lead, scored, decision, now = answered
+        if scored is None or decision is None:
+            raise ValueError("there is nothing to record of a lead that was not scored")
         model = self._model
         return Prediction(
-            lead_id=asked.lead_id,
+            lead_id=body["lead_id"],
             as_of=lead.as_of,
             recorded_at=now,
             model_version=model.approval.version,
@@ -285,52 +262,34 @@ class ScoreService:
             probability=scored.probability,
             score=scored.score,
             grade=body["grade"],
-            decision=body["decision"],
+            decision=decision.decision,
             acceptance=scored.acceptance,
-            inputs={
-                "fields": self._storable(lead.fields),
-                "codes": self._codes(scored),
-                **self._acts(lead),
-            },
-            answer=body,
+            inputs=self._inputs(lead, scored),
+            answer=written,
             channel=model.channel_of(scored.codes),
-            line=body["line"],
-            audit_probability=body["audit_probability"],
-            is_audited=body["audit"],
+            line=decision.line,
+            audit_probability=decision.audit_probability,
+            is_audited=decision.is_audited,
         )
 
-    def _acts(self, lead: LeadInput) -> dict[str, object]:
-        """Return what the lead did up to then, for training: the newest acts that it knows."""
-        if lead.acts is None:
-            return {}
-        kinds = {behaviour.kind for behaviour in self._model.definition.behaviours.values()}
-        acts = [one for one in lead.acts if one.kind in kinds and one.at <= lead.as_of]
-        newest = sorted(acts, key=lambda one: one.at)[-MOST_STORED_EVENTS:]
-        told = [[one.kind, one.at.astimezone(UTC).isoformat(), one.amount] for one in newest]
-        return {"events": told}
-
-    def _codes(self, scored: ScoredLead) -> dict[str, int]:
-        inputs = self._model.scorer.encoder.inputs
-        return {given.name: code for given, code in zip(inputs, scored.codes, strict=True)}
-
-    def _storable(self, fields: Mapping[str, object]) -> dict[str, object]:
-        # A personal field stays out; what the model made of it is kept as codes.
-        stored: dict[str, object] = {}
-        for name, raw in fields.items():
-            if name not in self._model.storable:
-                continue
-            if isinstance(raw, str):
-                stored[name] = raw[:MOST_STORED]
-            elif isinstance(raw, (bool, int, float)):
-                stored[name] = raw
-        return stored
-
-
-def _value_of(shown: Shown) -> str:
-    if shown.kind == "level":
-        return shown.code
-    if shown.kind != "range":
-        return shown.kind
-    low = "" if shown.low is None else f"{shown.low:.6g}"
-    high = "" if shown.high is None else f"{shown.high:.6g}"
-    return f"{low}..{high}"
+    def _inputs(self, lead: LeadInput, scored: ScoredLead) -> dict[str, Any]:
+        """Return what the score was made from; a personal field stays out, its codes do not."""
+        telling = self._model.telling
+        fields: dict[str, object] = {}
+        for name, raw in lead.fields.items():
+            if name in self._model.storable:
+                if isinstance(raw, str):
+                    fields[name] = raw[:MOST_STORED]
+                elif isinstance(raw, (bool, int, float)):
+                    fields[name] = raw
+        codes = dict(zip(telling.input_names, scored.codes, strict=True))
+        inputs: dict[str, Any] = {"fields": fields, "codes": codes}
+        if lead.acts is not None:
+            kinds, as_of = telling.behaviour_kinds, lead.as_of
+            acts = [act for act in lead.acts if act.kind in kinds and act.at <= as_of]
+            acts.sort(key=_BY_TIME)
+            inputs["events"] = [
+                (act.kind, act.at.astimezone(UTC).isoformat(), act.amount)
+                for act in acts[-MOST_ACTS:]
+            ]
+        return inputs

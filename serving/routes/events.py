@@ -11,11 +11,11 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from starlette.concurrency import run_in_threadpool
 
 from serving.answers import EventsStored, EventStored, told
+from serving.asked import LeadId
 from serving.callers import caller_of
 from serving.dependencies import ServiceDep
 from serving.errors import StoreUnavailable
 from serving.events import LONGEST, MOST_EVENTS, AskedEvent, refuse_clashes
-from serving.routes.score import LeadId
 from serving.strict_json import JSONBytes, StrictRoute
 
 __all__ = ["EVENTS_PATH", "router"]

@@ -2,140 +2,130 @@
 
 from __future__ import annotations
 
-import unicodedata
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Request
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+import orjson
+from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from serving.answers import BatchAnswer, NotScored, Scored, told
-from serving.dependencies import ServiceDep, language_for
-from serving.scoring import AskedEvent, AskedLead
+from serving.asked import MOST_LEADS, BatchIn, ScoreIn
+from serving.dependencies import Service, ServiceDep, language_for
+from serving.scoring import Answered, AskedLead, ScoreService
+from serving.store import Prediction
 from serving.strict_json import JSONBytes, StrictRoute
-from serving.texts import LANGUAGES, Language
+from serving.texts import Language
 
-__all__ = ["BATCH_PATH", "MOST_LEADS", "router"]
+__all__ = ["BATCH_PATH", "MOST_LEADS", "SCORE_PATH", "answer_batch", "answer_score", "router"]
 
 router = APIRouter(route_class=StrictRoute, tags=["score"])
 
+SCORE_PATH = "/v1/score"
 BATCH_PATH = "/v1/score/batch"
-MOST_LEADS = 1_000
-MOST_EVENTS = 10_000
-MOST_FIELDS = 1_000
 
 _REFUSALS = (400, 413, 415, 422, 503)
 
 
-def _as_id(given: object) -> object:
-    if isinstance(given, bool) or not isinstance(given, (str, int)):
-        # The parser reads a whole number of more than 64 bits as a float, which has lost digits.
-        raise PydanticCustomError("lead_id_type", "not an id")
-    return str(given)
-
-
-def _can_be_shown(given: str) -> str:
-    if not given.strip():
-        raise PydanticCustomError("lead_id_blank", "blank")
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in given):
-        raise PydanticCustomError("lead_id_control", "control character")
-    return given
-
-
-def _primary_language(given: object) -> object:
-    """Read ``ja-JP`` as ``ja``, and an empty text as no language."""
-    if given is None or (isinstance(given, str) and not given.strip()):
-        return None
-    primary = (
-        given.strip().replace("_", "-").partition("-")[0].lower() if isinstance(given, str) else ""
-    )
-    if primary not in LANGUAGES:
-        raise PydanticCustomError("language", "unknown language")
-    return primary
-
-
-LeadId = Annotated[
-    str,
-    Field(min_length=1, max_length=200),
-    BeforeValidator(_as_id),
-    AfterValidator(_can_be_shown),
-]
-AskedLanguage = Annotated[Language | None, BeforeValidator(_primary_language)]
-
-
-class EventIn(BaseModel):
-    """Something the lead did: ``{"kind": "page_view", "at": "2026-11-19T10:00:00+09:00"}``."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-    kind: str = Field(min_length=1, max_length=64)
-    at: str = Field(min_length=1, max_length=64)
-    amount: float | None = None
-
-
-class LeadIn(BaseModel):
-    """A lead to score; keys that are not listed are passed over."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-    lead_id: LeadId
-    as_of: str | None = Field(default=None, max_length=64)
-    fields: dict[str, Any] = Field(max_length=MOST_FIELDS)
-    events: list[EventIn] | None = Field(default=None, max_length=MOST_EVENTS)
-
-    def asked(self) -> AskedLead:
-        """Return the lead as the use case knows it."""
-        events = self.events
-        return AskedLead(
-            self.lead_id,
-            self.as_of,
-            self.fields,
-            None
-            if events is None
-            else [AskedEvent(one.kind, one.at, one.amount) for one in events],
-        )
-
-
-class ScoreIn(LeadIn):
-    """One lead, with the language of the flat texts."""
-
-    language: AskedLanguage = None
-
-
-class BatchIn(BaseModel):
-    """Up to 1,000 leads."""
-
-    model_config = ConfigDict(strict=True, allow_inf_nan=False)
-
-    leads: list[LeadIn] = Field(min_length=1, max_length=MOST_LEADS)
-    language: AskedLanguage = None
-
-
-@router.post("/v1/score", response_class=JSONBytes, responses=told(Scored | NotScored, *_REFUSALS))
-async def score(asked: ScoreIn, request: Request, service: ServiceDep) -> JSONBytes:
+@router.post(SCORE_PATH, response_class=JSONBytes, responses=told(Scored | NotScored, *_REFUSALS))
+async def score(asked: ScoreIn, request: Request, service: ServiceDep) -> Response:
     """Score one lead, record the score, and say why in plain words."""
     language = language_for(service, request, asked.language)
-    answered = service.scoring().score(asked.asked(), language)
-    recorded = answered.prediction is not None and await service.recorder.record(
-        [answered.prediction]
-    )
-    return JSONBytes(_with_record(answered.body, recorded))
+    written = await answer_score(service, asked.asked(), language, asked.record)
+    return Response(written, media_type="application/json")
 
 
 @router.post(BATCH_PATH, response_class=JSONBytes, responses=told(BatchAnswer, *_REFUSALS))
-async def score_batch(asked: BatchIn, request: Request, service: ServiceDep) -> JSONBytes:
+async def score_batch(asked: BatchIn, request: Request, service: ServiceDep) -> Response:
     """Score up to 1,000 leads; `results` are in the order of the leads."""
     language = language_for(service, request, asked.language)
     leads = [lead.asked() for lead in asked.leads]
-    answered = await run_in_threadpool(service.scoring().score_many, leads, language)
-    predictions = [one.prediction for one in answered if one.prediction is not None]
-    recorded = await service.recorder.record(predictions)
-    answers = [_with_record(one.body, recorded and one.prediction is not None) for one in answered]
-    return JSONBytes({"n": len(answers), "n_scored": len(predictions), "results": answers})
+    written = await answer_batch(service, leads, language, asked.record)
+    return Response(written, media_type="application/json")
 
 
-def _with_record(body: dict[str, Any], recorded: bool) -> dict[str, Any]:
-    # Flat scalars stay in front of the nested part.
-    flat = {name: value for name, value in body.items() if not isinstance(value, (list, dict))}
-    return flat | {"recorded": recorded} | body
+async def answer_score(
+    service: Service, asked: AskedLead, language: Language, is_recorded: bool
+) -> bytes:
+    """Score a lead, record the score if asked to, and return the answer as JSON.
+
+    Raises
+    ------
+    NoModel, RequestRefused
+        If it cannot be scored.
+    """
+    scoring = service.scoring()
+    answered = scoring.score(asked, language)
+    _count(service, answered)
+    if not is_recorded or answered.scored is None:
+        return orjson.dumps(answered.body)
+    # Written before it is known whether the commit succeeds: what is stored is what is told.
+    answered.body["recorded"] = True
+    written = orjson.dumps(answered.body)
+    if await service.recorder.record([scoring.prediction(answered, written)]):
+        return written
+    service.meter.unrecorded()
+    answered.body["recorded"] = False
+    return orjson.dumps(answered.body)
+
+
+async def answer_batch(
+    service: Service, asked: list[AskedLead], language: Language, is_recorded: bool
+) -> bytes:
+    """Score leads, record the scores if asked to, and return the answers as JSON.
+
+    Raises
+    ------
+    NoModel, RequestRefused
+        If they cannot be scored.
+    """
+    scoring = service.scoring()
+    answered = await run_in_threadpool(scoring.score_many, asked, language)
+    for one in answered:
+        _count(service, one)
+    scored = [one for one in answered if one.scored is not None]
+    if is_recorded and scored:
+        for one in scored:
+            one.body["recorded"] = True
+        written = await run_in_threadpool(_written, answered)
+        if await service.recorder.record(_predictions(scoring, answered, written)):
+            return _batch(len(scored), [orjson.Fragment(one) for one in written])
+        service.meter.unrecorded(len(scored))
+        for one in scored:
+            one.body["recorded"] = False
+    return await run_in_threadpool(_batch, len(scored), [one.body for one in answered])
+
+
+def _written(answered: list[Answered]) -> list[bytes]:
+    return [orjson.dumps(one.body) for one in answered]
+
+
+def _predictions(
+    scoring: ScoreService, answered: list[Answered], written: list[bytes]
+) -> list[Prediction]:
+    return [
+        scoring.prediction(one, body)
+        for one, body in zip(answered, written, strict=True)
+        if one.scored is not None
+    ]
+
+
+def _batch(n_scored: int, results: list[Any]) -> bytes:
+    return orjson.dumps({"n": len(results), "n_scored": n_scored, "results": results})
+
+
+def _count(service: Service, answered: Answered) -> None:
+    body, scored = answered.body, answered.scored
+    if scored is None:
+        told = {"status": body["status"], "why": body["why"], "warnings": body["warnings"]}
+        service.meter.scored(told)
+        return
+    service.meter.scored(
+        {
+            "status": body["status"],
+            "score": body["score"],
+            "grade": body["grade"],
+            "decision": body["decision"],
+            "warnings": body["warnings"],
+        },
+        scored.codes,
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from features.factors import top_factors
+from features.factors import strongest
 from features.scorer import LeadScorer
 from serving.errors import NoModel, StoreUnavailable
 from serving.models import ModelHolder, ServingModel, load_approved
@@ -148,13 +148,12 @@ def test_watching_finds_a_new_approval(scorer: LeadScorer) -> None:
     assert holder.model is not None
 
 
-def test_sentences_are_made_once_for_each_value(
-    scorer: LeadScorer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("serving.models._MOST_TEXTS", 1)
+def test_sentences_are_made_once_for_each_value(scorer: LeadScorer) -> None:
     model = ServingModel(scorer, Approval("lead-quality", "7", scorer.model_digest, "h", NOW, "w"))
-    first, second = top_factors(scorer, scorer.score(lead_input(3))).positive[:2]
+    lead, same, other = (scorer.score(lead_input(k)) for k in (3, 3, 4))
+    place = strongest(lead.by_field, 1).raising[0]
 
-    assert model.texts_of(first) is model.texts_of(first)
-    assert model.texts_of(second) == model.texts_of(second)
-    assert model.texts_of(second) is not model.texts_of(second)
+    told = model.telling.factor(lead, place)
+
+    assert model.telling.factor(same, place) is told
+    assert model.telling.factor(other, place) is not told

@@ -1,0 +1,139 @@
+"""The parts of an answer that are the same for every lead of a model, made once and kept.
+
+A factor's words depend on its value, not on the lead: there are as many as the model has codes,
+twice (a value may raise one lead and lower another).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from features.definition import EVER
+from features.factors import Factor, Shown, factor_of
+from features.scored import Contribution, ScoredLead
+from features.scorer import LeadScorer
+from features.wording import sentence, short
+from serving.store import Approval
+from serving.texts import LANGUAGES, Language
+
+__all__ = ["FactorTold", "Telling"]
+
+
+class FactorTold(NamedTuple):
+    """A factor without its size.
+
+    Attributes
+    ----------
+    nested : dict
+        For the list of factors; `points` and `odds` are to be set in a copy.
+    short : mapping of str to str
+        For the flat part, by language.
+    """
+
+    nested: dict[str, Any]
+    short: Mapping[Language, str]
+
+
+class Telling:
+    """What a model tells of every lead.
+
+    Parameters
+    ----------
+    scorer : LeadScorer
+        The model.
+    approval : Approval
+        Whose version and digest are told.
+
+    Attributes
+    ----------
+    stamps : dict of str to dict
+        By language: which model and definition speak.
+    chances : tuple of str
+        Names of the chances, ``p_30`` …; empty in snapshot mode.
+    grades : tuple of str
+        Grade of each score, 0 to 100.
+    categories : tuple of (int, str)
+        Inputs that are a category field's own, with the field.
+    input_names : tuple of str
+        In the order of the codes.
+    behaviour_kinds : frozenset of str
+        Kinds of what leads do that the definition counts.
+    """
+
+    def __init__(self, scorer: LeadScorer, approval: Approval) -> None:
+        self._scorer = scorer
+        definition, inputs = scorer.definition, scorer.encoder.inputs
+        stamp = {
+            "method": scorer.method,
+            "curve": scorer.curve,
+            "model_version": approval.version,
+            "model_digest": approval.digest,
+            "definition_version": definition.version,
+            "definition_fingerprint": definition.fingerprint,
+            "as_of": "",
+        }
+        self.stamps: dict[Language, dict[str, Any]] = {
+            language: stamp | {"language": language} for language in LANGUAGES
+        }
+        self.chances = tuple(f"p_{days}" for days in scorer.horizons if days != EVER)
+        self.horizon: dict[str, int] = (
+            {} if scorer.main_horizon == EVER else {"horizon_days": scorer.main_horizon}
+        )
+        self.grades = tuple(definition.grades.of(score) for score in range(101))
+        self.categories = tuple(
+            (position, given.field)
+            for position, given in enumerate(inputs)
+            if given.kind == "category" and given.name == given.field
+        )
+        self.input_names = tuple(given.name for given in inputs)
+        self.behaviour_kinds = frozenset(
+            behaviour.kind for behaviour in definition.behaviours.values()
+        )
+        self._factors: dict[tuple[int, int, bool], FactorTold] = {}
+
+    def factor(self, scored: ScoredLead, place: int) -> FactorTold:
+        """Return the words of the factor at a place of the definition's order."""
+        position = scored.strongest(place)
+        key = (position, scored.codes[position], scored.by_field[place] > 0)
+        told = self._factors.get(key)
+        if told is None:
+            told = self._factors[key] = self._told(scored.contribution(place))
+        return told
+
+    def _told(self, part: Contribution) -> FactorTold:
+        encoder = self._scorer.encoder
+        factor = factor_of(self._scorer, part)
+        brief: dict[Language, str] = {
+            language: short(encoder, factor, language) for language in LANGUAGES
+        }
+        nested: dict[str, Any] = {
+            "field": factor.field,
+            "input": factor.input,
+            "value": _value_of(factor.shown),
+            "group": factor.group,
+            "points": 0.0,
+            "odds": 1.0,
+            "is_rare": factor.is_rare,
+            "text": {language: sentence(encoder, factor, language) for language in LANGUAGES},
+            "short": brief,
+        }
+        return FactorTold(nested | _evidence_of(factor), brief)
+
+
+def _evidence_of(factor: Factor) -> dict[str, Any]:
+    found = factor.evidence
+    if found is None:
+        return {}
+    told: dict[str, Any] = {"rate": found.rate, "overall": found.overall, "n": found.n}
+    return {"evidence": told if found.days == EVER else told | {"days": found.days}}
+
+
+def _value_of(shown: Shown) -> str:
+    if shown.kind == "level":
+        return shown.code
+    if shown.kind != "range":
+        return shown.kind
+    low = "" if shown.low is None else f"{shown.low:.6g}"
+    high = "" if shown.high is None else f"{shown.high:.6g}"
+    return f"{low}..{high}"
