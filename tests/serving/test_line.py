@@ -17,12 +17,14 @@ MONDAY = date(2026, 11, 16)
 NOW = datetime(2026, 11, 16, 0, 0, 5, tzinfo=TOKYO)
 
 
+DEFAULT = load_definition()
+
+
 def agreed(capacity: int = 40, audit_share: float = 0.05) -> LeadDefinition:
-    definition = load_definition()
-    economics = definition.economics.model_copy(
+    economics = DEFAULT.economics.model_copy(
         update={"capacity_per_week": capacity, "audit_share": audit_share}
     )
-    return definition.model_copy(update={"economics": economics})
+    return DEFAULT.model_copy(update={"economics": economics})
 
 
 def arrivals_of(
