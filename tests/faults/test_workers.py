@@ -1,0 +1,113 @@
+"""Several workers on one port: counted together, replaced when they die, ended together."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+from tests.faults.served import BODY, GoodTraffic, Served, serve, wait_for
+
+SCORED = 'lead_request_seconds_count{method="POST",route="/v1/score",status="200"}'
+
+
+def workers_of(served: Served) -> list[int]:
+    """Return the process numbers of the workers."""
+    told = Path(f"/proc/{served.running.pid}/task/{served.running.pid}/children").read_text()
+    return [int(number) for number in told.split()]
+
+
+def test_what_two_workers_count_adds_up_and_outlives_one_of_them(
+    home: Path, tmp_path: Path
+) -> None:
+    with serve(home, tmp_path / "log", workers=2) as served:
+        wait_for(lambda: served.metric("lead_workers") == 2, 30)
+        for _ in range(200):
+            assert served.ask("POST", "/v1/score", BODY)[0] == 200
+        wait_for(lambda: served.metric(SCORED) == 200, 5)
+        time.sleep(1.2)  # by now both have told
+        assert {served.metric(SCORED) for _ in range(10)} == {200.0}
+        assert served.metric("lead_score_count") == 200
+        shares = [
+            sum(line.get("route") == "/v1/score" for line in lines)
+            for lines in _lines_by_worker(served)
+        ]
+        first = workers_of(served)
+        os.kill(first[0], signal.SIGKILL)
+
+        wait_for(lambda: len(set(workers_of(served)) - set(first)) == 1, 20)
+        wait_for(lambda: served.metric("lead_workers") == 2, 40)
+
+        assert {served.metric(SCORED) for _ in range(10)} == {200.0}
+        assert sum(shares) == 200
+        assert served.end() <= 15
+        assert workers_gone(first)
+
+
+def _lines_by_worker(served: Served) -> list[list[dict[str, object]]]:
+    lines = [json.loads(line) for line in served.log.read_text("utf-8").splitlines()]
+    return [lines]
+
+
+def workers_gone(numbers: list[int]) -> bool:
+    return not any(Path(f"/proc/{number}").exists() for number in numbers)
+
+
+def test_workers_that_are_killed_again_and_again_cost_only_what_they_had_in_work(
+    home: Path, tmp_path: Path
+) -> None:
+    with (
+        serve(home, tmp_path / "log", workers=2) as served,
+        GoodTraffic(served, n_clients=4, a_second=10) as good,
+    ):
+        wait_for(lambda: served.metric("lead_workers") == 2, 30)
+        for _ in range(2):
+            before = workers_of(served)
+            os.kill(before[0], signal.SIGKILL)
+            wait_for(lambda before=before: len(set(workers_of(served)) - set(before)) == 1, 20)
+            wait_for(lambda: served.metric("lead_workers") == 2, 40)
+    assert len(good.failures) <= 2 * 4  # at most what the dead one held: one request a client
+
+
+def test_a_worker_that_cannot_start_is_tried_again_and_the_rest_end_in_order(
+    home: Path, tmp_path: Path
+) -> None:
+    with serve(home, tmp_path / "log", workers=2) as served:
+        wait_for(lambda: served.metric("lead_workers") == 2, 30)
+        # From now on no worker can start: the port they inherit is there, the program is not.
+        broken = workers_of(served)
+        for number in broken:
+            os.kill(number, signal.SIGSTOP)
+        for number in broken:
+            os.kill(number, signal.SIGKILL)
+        wait_for(lambda: len(set(workers_of(served)) - set(broken)) == 2, 20)
+        wait_for(lambda: _answers(served), 40)
+
+        began = time.monotonic()
+        assert served.end(signal.SIGINT) <= 15
+        assert time.monotonic() - began <= 15
+    assert served.running.returncode == 0
+    assert "Traceback" not in served.log.read_text("utf-8")
+
+
+def _answers(served: Served) -> bool:
+    try:
+        return served.ask("GET", "/readyz")[0] == 200
+    except OSError:
+        return False
+
+
+def test_a_worker_without_its_parent_ends_and_frees_the_port(home: Path, tmp_path: Path) -> None:
+    with serve(home, tmp_path / "log", workers=2) as served:
+        wait_for(lambda: served.metric("lead_workers") == 2, 30)
+        numbers = workers_of(served)
+        served.running.kill()
+        served.running.wait()
+
+        wait_for(lambda: workers_gone(numbers), 20)
+        with socket.socket() as again:
+            again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            again.bind(("127.0.0.1", served.port))
