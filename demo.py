@@ -167,12 +167,13 @@ def environment() -> dict[str, str]:
     """Return the children's environment; the caller's own settings stay out of the demo.
 
     A first look needs no choice among recipes, which may take minutes: the default one learns.
-    All else is as it is by default, so the report is whole.
+    The demo's service listens on this machine only and asks nobody for a key, so that its pages
+    open with a click. All else is as it is by default, so the report is whole.
     """
     inherited = dev.child_environment()
     kept = {k: v for k, v in inherited.items() if not k.startswith(("LEAD_", "MLFLOW_"))}
-    own = {"LEAD_HOME": str(HOME), "LEAD_CHOICE_SECONDS": "0", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    return {**kept, **own}
+    own = {"LEAD_HOME": str(HOME), "LEAD_CHOICE_SECONDS": "0", "LEAD_ACCESS": "open"}
+    return {**kept, **own, "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
 def call(name: str, *arguments: str) -> str:
@@ -263,6 +264,8 @@ def show(answer: dict[str, Any], address: str, where: TextIO) -> None:
         f"  This lead's page  {address}/leads/{lead}",
         f"  The whole model   {address}/model",
         f"  The API           {address}/openapi.json",
+        "  Who may call      everybody on this machine (LEAD_ACCESS=open); your own service asks",
+        "                    for a key, see docs/guide/first_steps.md",
         f"  Runs and models   {dev.tool('mlflow')} ui --backend-store-uri {store}",
         f"  The report        {report_file()}  (open it in a browser)",
         "",

@@ -161,7 +161,8 @@ class Entrance:
         if account is None or not is_right:
             return SignIn()
         self._failures.forgive(address)
-        self._by_account.forgive(name)
+        if not is_known:
+            self._by_account.forgive(name)
         token, now = new_token(), self._clock()
         ends = now + timedelta(hours=self._hours)
         session = Session(digest_of(token), account.name, now, ends)

@@ -145,6 +145,7 @@ class KeyRing:
                 key.expires_at,
             )
             for key in self._keys.not_revoked()
+            if _is_digest(key.secret_sha256)  # a damaged row must not keep revocations from view
         }
 
     def write_use(self) -> None:
@@ -175,3 +176,7 @@ class KeyRing:
                 if not was_away:
                     log.warning("keys cannot be read, the last known ones go on: %s", error)
                 was_away = True
+
+
+def _is_digest(kept: str) -> bool:
+    return len(kept) == 2 * _SECRET_BYTES and set(kept) <= set(string.hexdigits)

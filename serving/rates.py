@@ -31,7 +31,7 @@ class Rates:
     --------
     >>> twice = Rates(2, clock=lambda: 0.0)
     >>> [twice.wait("a") for _ in range(3)], twice.wait("b")
-    ([0, 0, 60], 0)
+    ([0, 0, 90], 0)
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -53,7 +53,7 @@ class Rates:
                 name = _THE_REST
             count = self._now.get(name, 0)
         before = self._before.get(name, 0)
-        if count + before * share >= self._most:
+        if count + before * share > self._most - 1:
             return self._seconds(count, before)
         self._now[name] = count + 1
         return 0
@@ -62,7 +62,7 @@ class Rates:
         """Return the seconds that `name` has to wait, 0 if it need not; nothing is counted."""
         share = self._turn()
         count, before = self._now.get(name, 0), self._before.get(name, 0)
-        return self._seconds(count, before) if count + before * share >= self._most else 0
+        return self._seconds(count, before) if count + before * share > self._most - 1 else 0
 
     def forgive(self, name: str) -> None:
         """Take one back: it turned out well."""
@@ -80,7 +80,10 @@ class Rates:
 
     def _seconds(self, count: int, before: int) -> int:
         left = WINDOW_SECONDS - (self._clock() - self._began)
-        if count >= self._most or not before:
-            return math.ceil(left)
-        # The old window fades evenly; wait until enough of it is gone.
-        return max(1, math.ceil(left - WINDOW_SECONDS * (self._most - count - 1) / before))
+        room = self._most - 1
+        # A window that has passed fades evenly; wait until enough of it is gone.
+        if count <= room:
+            left -= WINDOW_SECONDS * (room - count) / before
+        else:
+            left += WINDOW_SECONDS * (1 - room / count)
+        return max(1, math.ceil(left))

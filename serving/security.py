@@ -70,17 +70,19 @@ class Guard:
     Parameters
     ----------
     settings : ServeSettings
-        Who may call at all (`access`), proxies, and the rate.
+        Who may call at all (`access`), and the rate.
+    origins : Origins
+        Proxies, sites and names; made before the app starts, so that a wrong setting stops it.
 
     Notes
     -----
     A scoring request costs one dictionary look-up, one pass over its headers and one SHA-256.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ServeSettings, origins: Origins) -> None:
         self.app = app
         self._is_open = settings.access == "open"
-        self._origins = Origins(settings)
+        self._origins = origins
         self._rates = Rates(settings.rate_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -222,9 +224,7 @@ class Guard:
         assert isinstance(error, Refusal)
         page = row if row is not None and row.is_page and scope["method"] == "GET" else None
         if error.status == 401 and page is not None and not _read_headers(scope["headers"])[1]:
-            asked = address_asked(scope)
-            query = f"?{urlencode({'next': asked})}" if asked != "/" else ""
-            return RedirectResponse(f"/sign-in{query}", status_code=303)
+            return RedirectResponse(_sign_in_address(request), status_code=303)
         if error.status == 403 and page is not None:
             return refused_page(request, page.asks)
         answer = problem(request, error.status, error.code, str(error))
@@ -246,6 +246,14 @@ def _read_headers(headers: Sequence[tuple[bytes, bytes]]) -> tuple[bytes, bytes]
         elif name == b"host":
             host = sent
     return host, bearer or key
+
+
+def _sign_in_address(request: Request) -> str:
+    asked, lang = address_asked(request.scope), request.query_params.get("lang")
+    query = ({"next": asked} if asked != "/" else {}) | (
+        {"lang": lang} if lang in ("ja", "en") else {}
+    )
+    return f"/sign-in?{urlencode(query)}" if query else "/sign-in"
 
 
 def _nowhere(scope: Scope) -> Refusal:

@@ -15,6 +15,7 @@ from serving.access import row_of
 __all__ = [
     "FORM_COOKIE",
     "SESSION_COOKIE",
+    "address_asked",
     "cookie_name",
     "cookies_of",
     "digest_of",

@@ -37,10 +37,12 @@ def serve(
 ) -> None:
     """Serve the approved model until Ctrl-C."""
     from serving.log import flush_lines, set_up_log
+    from serving.origins import refuse_open_door
     from serving.worker import serve_on
     from serving.workers import Supervisor, cores
 
     settings = read_settings(port=port, host=host)
+    refuse_open_door(settings)
     n_workers = settings.workers or cores()
     if n_workers > 1 and os.name == "nt":
         raise WorkersNotPossible(
