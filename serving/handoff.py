@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from features.rates import Z95
@@ -33,7 +33,6 @@ BAND_DAYS = timedelta(days=365)
 """Rejections of so long a time say how much of the band each reason has."""
 
 _PLACED, _WAITING, _AUDIT = range(3)
-_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +188,7 @@ class HandoffService:
         """Return the leads whose work began since then, and those of them in the audit lane."""
         named = self._journal.leads_taken_up(since)
         events = self._journal.deciding_events(named)
-        begun = {lead_id for lead_id in named if _work_began(events.get(lead_id, ())) >= since}
+        begun = {lead_id for lead_id in named if _has_begun(events.get(lead_id, ()), since)}
         return begun, self._journal.audited_of(begun, since - WAIT)
 
     def _band(self, plan: Plan, now: datetime) -> ModelBand | None:
@@ -237,10 +236,10 @@ class HandoffService:
         return moment.astimezone(self._model.definition.zone).isoformat()
 
 
-def _work_began(events: Sequence[SalesEvent]) -> datetime:
-    """Return when sales first took a lead up; the end of time if that was retracted."""
+def _has_begun(events: Sequence[SalesEvent], since: datetime) -> bool:
+    """Return whether sales took a lead up at `since` or later, and not before."""
     times = [one.at for one in standing(events) if one.kind in ("accepted", "audit")]
-    return min(times) if times else _NEVER
+    return bool(times) and min(times) >= since
 
 
 def _reason_counts(events: Mapping[str, Sequence[SalesEvent]]) -> dict[str, int]:
