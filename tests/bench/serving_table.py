@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -110,6 +110,8 @@ class Ratio:
         What it must reach; what we want.
     at_most : bool
         Whether less is better.
+    is_asked : bool
+        False where it is only told: hello-world itself does not get there.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Ratio:
     at_most: bool = False
     aim: float | None = None
     why: str = ""
+    is_asked: bool = True
 
     @property
     def is_met(self) -> bool | None:
@@ -229,19 +232,22 @@ def _plans(subject: Subject, servers: Mapping[str, Server], table: Table) -> lis
     hello = write_requests(subject.folder / "hello.requests", [request_bytes("GET", "/")])
     one, batch = requests_of(subject, "one"), requests_of(subject, "batch")
     rows, row_batch = requests_of(subject, "rows"), requests_of(subject, "rows batch")
+    fields = requests_of(subject, "fields")
     quiet = {"record": False}
     plain, plain_batch = None, None
     if _leaves_unrecorded(servers["ours"], subject):
         plain = requests_of(subject, "one", more=quiet)
         plain_batch = requests_of(subject, "batch", more=quiet)
     else:
-        table.skipped["unrecorded"] = 'the service records although asked "record": false'
+        why = 'the service records although asked "record": false'
+        table.skipped |= dict.fromkeys(("ours", "ours, batch"), why)
     key = _key_of(subject.folder / "home-keys")
     if key is None:
-        table.skipped["with a key"] = "there is no `lead-serve key add` yet"
+        table.skipped["ours, with a key"] = "`lead-serve key add` gave none"
     two = _processes_of(servers["two"], 3)
     if two < 3:
-        table.skipped["two workers"] = f"LEAD_WORKERS=2 runs in {two} process(es)"
+        why = f"LEAD_WORKERS=2 runs in {two} process(es)"
+        table.skipped |= dict.fromkeys(("ours, two workers", "ours, recorded, two workers"), why)
 
     def plans() -> Iterator[Plan]:
         for c in (1, 8, 32):
@@ -258,7 +264,7 @@ def _plans(subject: Subject, servers: Mapping[str, Server], table: Table) -> lis
             yield Plan("mlflow", "booster", rows, c)
             yield Plan("mlflow + shap", "explained", rows, c)
         yield Plan("mlflow without signature", "unsigned", rows, 8)
-        yield Plan("mlflow + shap, usual booster", "usual", rows, 8)
+        yield Plan("mlflow, usual pipeline + shap", "usual", fields, 8)
         if two >= 3:
             if plain:
                 yield Plan("ours, two workers", "two", plain, 32)
@@ -326,14 +332,19 @@ def ratios(table: Table) -> list[Ratio]:
         for name, c in ((main, 1), (main, 8), (main, 32), ("ours, with a key", 8))
         for one, two in (((name, c), ("hello", c)),)
     ]
-    found = [Ratio(r.name, r.value, r.bar, aim=0.9, why=r.why) for r in found]
+    found = [replace(ratio, aim=0.9) for ratio in found]
     for theirs, bar, aim in (
         ("mlflow", 1 / 40, 1 / 50),
-        ("mlflow + shap", 1 / 100, None),
-        ("mlflow + shap, usual booster", 1 / 100, None),
+        ("mlflow, usual pipeline + shap", 1 / 100, None),
     ):
         name = f"CPU per request, {main} / {theirs}, 8 callers"
         found.append(_of_cells(table, name, _cpu, (main, 8), (theirs, 8), bar, True, aim))
+    for theirs, bar in (("mlflow + shap", 1 / 100), ("mlflow without signature", 1 / 40)):
+        name = f"CPU per request, {main} / {theirs}, 8 callers"
+        told = _of_cells(table, name, _cpu, (main, 8), (theirs, 8), bar, True)
+        floor = _of_cells(table, name, _cpu, ("hello", 8), (theirs, 8), bar, True).value
+        why = told.why or f"hello-world itself is at {_short(floor or 0.0)}"
+        found.append(replace(told, why=why, is_asked=False))
     found += [
         _of_cells(
             table, f"p99, {main} / hello-world, 8 callers", _p99, (main, 8), ("hello", 8), 2.0, True
@@ -415,8 +426,7 @@ def _of_cells(
     cells = [table.cells.get(one), table.cells.get(two)]
     if cells[0] is None or cells[1] is None:
         missing = one[0] if cells[0] is None else two[0]
-        known = [reason for part, reason in table.skipped.items() if part in missing]
-        why = known[0] if known else "; ".join(table.skipped.values()) or f"{missing} did not run"
+        why = table.skipped.get(missing, f"{missing} did not run")
         return Ratio(name, None, bar, at_most, aim, why)
     below = what(cells[1])
     return Ratio(name, what(cells[0]) / below if below else None, bar, at_most, aim)
@@ -480,6 +490,8 @@ def _ratio_lines(table: Table) -> list[str]:
     lines = ["| asked for | measured | bar | met |", "| --- | --- | --- | --- |"]
     for ratio in ratios(table):
         met = {True: "yes", False: "**no**", None: f"not measured: {ratio.why}"}[ratio.is_met]
+        if not ratio.is_asked and ratio.is_met is False:
+            met = f"no; {ratio.why}"
         sign = "≤" if ratio.at_most else "≥"
         aim = "" if ratio.aim is None else f" (aim {_short(ratio.aim)})"
         value = "" if ratio.value is None else _short(ratio.value)
@@ -509,8 +521,8 @@ httptools, without access log. Ours takes a raw lead ({sizes["bytes"]:,.0f} byte
 {sizes["fields"]:.0f} fields, {sizes["events"]:.0f} acts; {sizes["n"]:,.0f} different
 ones in turn) and answers with three factors each way in Japanese and English. MLflow's server gets
 the same leads encoded already, with the booster alone: with a signature, as its documentation asks
-for, and without. The usual booster has 500 trees of 31 leaves. A batch has {BATCH} leads. CPU is what
-the server's processes used.
+for, and without. The usual pipeline takes the raw fields (scikit-learn's ColumnTransformer, 500
+trees of 31 leaves, shap). A batch has {BATCH} leads. CPU is what the server's processes used.
 """
     if start is not None:
         told += f"""

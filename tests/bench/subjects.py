@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tests.bench.load import post, write_requests
 
 if TYPE_CHECKING:
-    import lightgbm
+    import pandas as pd
 
     from features.scorer import LeadScorer
     from training.recipe import Learned
@@ -33,10 +33,12 @@ __all__ = [
     "written",
 ]
 
-Kind = Literal["one", "batch", "rows", "rows batch"]
+Kind = Literal["one", "batch", "rows", "rows batch", "fields"]
 
 BATCH = 100
 _A_DAY = timedelta(days=1)
+_NEEDED = ["lightgbm", "scikit-learn", "shap"]
+_EXPLAINED = [{"probability": 0.5, "contributions": [0.5]}]
 _CUT_OFF = date(2024, 6, 1)
 """Long ago: no lead of the span after it lies in any clock's future."""
 
@@ -53,8 +55,8 @@ class Subject:
         A ``LEAD_HOME`` with the model approved, copied for each service that records.
     models : dict of str to Path
         MLflow models: ``booster`` (the student's, LightGBM flavour, with a signature), ``unsigned``
-        (the same without), ``explained`` (pyfunc with shap), ``usual`` (the same around 500 trees
-        of 31 leaves).
+        (the same without), ``explained`` (pyfunc with shap), ``usual`` (what a team builds for raw
+        leads: `tests.bench.usual_model`).
     leads : list of dict
         Requests to ``/v1/score``, without a language.
     rows : list of list of float
@@ -97,12 +99,13 @@ def make_subject(folder: Path, *, n_leads: int = 8_000, n_asked: int = 5_000) ->
     definition = load_definition().model_copy(
         update={"recording_began": _CUT_OFF - timedelta(days=settings.days)}
     )
-    learned = learn(world.training_part(), definition, as_of=world.cut_off)
+    past = world.training_part()
+    learned = learn(past, definition, as_of=world.cut_off)
     scorer = _described(learned, None)
     leads = list(leads_of(world))
     _approve(folder / "home", scorer)
     rows = _booster_rows(scorer, leads)
-    models = _log_boosters(learned, folder, rows)
+    models = _log_boosters(learned, folder, rows) | _log_usual(learned, past.fields, folder)
     return Subject(folder, folder / "home", models, leads, rows, scorer, learned)
 
 
@@ -142,8 +145,9 @@ def requests_of(
 
     Parameters
     ----------
-    kind : {"one", "batch", "rows", "rows batch"}
-        One lead or a hundred to our service, one row or a hundred to MLflow's.
+    kind : {"one", "batch", "rows", "rows batch", "fields"}
+        One lead or a hundred to our service; one encoded row or a hundred, or one lead's fields, to
+        MLflow's.
     more : mapping, optional
         Members of the body beside the leads, for example ``{"record": False}``.
     headers : mapping, optional
@@ -158,6 +162,11 @@ def requests_of(
         bodies = ({"leads": leads, **extra} for leads in _in_batches(subject.leads))
     elif kind == "rows":
         bodies = (split_rows([row]) for row in subject.rows)
+    elif kind == "fields":
+        names = sorted({name for lead in subject.leads for name in lead["fields"]})
+        bodies = (
+            _split(names, [[lead["fields"].get(name) for name in names]]) for lead in subject.leads
+        )
     else:
         bodies = (split_rows(rows) for rows in _in_batches(subject.rows))
     told = [kind.replace(" ", "-"), *(f"{name}-{value}" for name, value in extra.items())]
@@ -166,8 +175,12 @@ def requests_of(
 
 
 def split_rows(rows: list[list[float]]) -> dict[str, Any]:
-    """Return rows as MLflow's ``dataframe_split``: names once, then numbers."""
-    return {"dataframe_split": {"columns": _names(len(rows[0])), "data": rows}}
+    """Return rows of numbers as MLflow's ``dataframe_split``: names once, then values."""
+    return _split(_names(len(rows[0])), rows)
+
+
+def _split(names: list[str], rows: list[list[Any]]) -> dict[str, Any]:
+    return {"dataframe_split": {"columns": names, "data": rows}}
 
 
 def _names(n: int) -> list[str]:
@@ -206,7 +219,7 @@ def _booster_rows(scorer: LeadScorer, leads: list[dict[str, Any]]) -> list[list[
 
 
 def _log_boosters(learned: Learned, folder: Path, rows: list[list[float]]) -> dict[str, Path]:
-    """Save the student's booster, and a usual one, as MLflow models; return their folders."""
+    """Save the student's booster as MLflow models; return their folders."""
     import mlflow
     import numpy as np
     import pandas as pd
@@ -216,46 +229,51 @@ def _log_boosters(learned: Learned, folder: Path, rows: list[list[float]]) -> di
     booster = learned.student.booster
     asked = pd.DataFrame(np.array(rows[:BATCH]), columns=_names(len(rows[0])))
     signature = infer_signature(asked, booster.predict(asked.to_numpy()))
-    explained = infer_signature(asked, [{"probability": 0.5, "contributions": [0.5]}])
-    needed = ["lightgbm", "shap"]
     mlflow.lightgbm.save_model(
-        booster, folder / "booster", pip_requirements=needed, signature=signature
+        booster, folder / "booster", pip_requirements=_NEEDED, signature=signature
     )
-    mlflow.lightgbm.save_model(booster, folder / "unsigned", pip_requirements=needed)
-    for name, one in (("explained", booster), ("usual", _usual_booster(learned))):
-        text = folder / f"{name}.txt"
-        one.save_model(text)
-        mlflow.pyfunc.save_model(
-            folder / name,
-            python_model=str(Path(__file__).with_name("shap_model.py")),
-            artifacts={"booster": str(text)},
-            pip_requirements=needed,
-            signature=explained,
-        )
-    return {name: folder / name for name in ("booster", "unsigned", "explained", "usual")}
+    mlflow.lightgbm.save_model(booster, folder / "unsigned", pip_requirements=_NEEDED)
+    booster.save_model(folder / "student.txt")
+    mlflow.pyfunc.save_model(
+        folder / "explained",
+        python_model=str(Path(__file__).with_name("shap_model.py")),
+        artifacts={"booster": str(folder / "student.txt")},
+        pip_requirements=_NEEDED,
+        signature=infer_signature(asked, _EXPLAINED),
+    )
+    return {name: folder / name for name in ("booster", "unsigned", "explained")}
 
 
-def _usual_booster(learned: Learned) -> lightgbm.Booster:
-    """Return what a team would serve that had no student: 500 trees of 31 leaves on the codes.
+def _log_usual(learned: Learned, fields: pd.DataFrame, folder: Path) -> dict[str, Path]:
+    """Save what a team would serve that had no student; return its folder.
 
-    It learns what the student says at the main horizon: only its size matters here.
+    It learns what the student says at the main horizon: only its form matters here.
     """
     import lightgbm
+    import mlflow
     import numpy as np
+    from mlflow.models import infer_signature
+
+    from tests.bench.usual_model import transformer_of
 
     scorer = learned.scorer
-    main = scorer.tables.position(scorer.main_horizon)
-    rows = np.column_stack([learned.codes.astype(float), np.full(len(learned.codes), float(main))])
-    wins = scorer.probabilities(learned.codes)[:, main] > np.random.default_rng(1).random(len(rows))
-    parameters = {
-        "objective": "binary",
-        "num_leaves": 31,
-        "learning_rate": 0.03,
-        "num_threads": 1,
-        "verbosity": -1,
-        "seed": 1,
-    }
-    return lightgbm.train(parameters, lightgbm.Dataset(rows, wins.astype(float)), 500)
+    chances = scorer.probabilities(learned.codes)[:, scorer.tables.position(scorer.main_horizon)]
+    wins = chances > np.random.default_rng(1).random(len(chances))
+    texts = fields.astype("str")
+    rows = transformer_of(texts).transform(texts)
+    settings = {"objective": "binary", "num_leaves": 31, "learning_rate": 0.03, "seed": 1}
+    quiet = {"num_threads": 1, "verbosity": -1}
+    booster = lightgbm.train(settings | quiet, lightgbm.Dataset(rows, wins.astype(float)), 500)
+    booster.save_model(folder / "usual.txt")
+    texts.to_csv(folder / "fields.csv", index=False)
+    mlflow.pyfunc.save_model(
+        folder / "usual",
+        python_model=str(Path(__file__).with_name("usual_model.py")),
+        artifacts={"booster": str(folder / "usual.txt"), "fields": str(folder / "fields.csv")},
+        pip_requirements=_NEEDED,
+        signature=infer_signature(texts.head(BATCH), _EXPLAINED),
+    )
+    return {"usual": folder / "usual"}
 
 
 def written(subject: Subject) -> dict[str, float]:
