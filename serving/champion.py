@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from features.artefact import MANIFEST, MAX_MANIFEST, listed_files, parse_json
 from features.errors import ArtefactRefused
-from serving.sources import Source, find_source, is_run, is_version
+from serving.sources import Source, find_source, is_in_run, is_run, is_version
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -89,7 +89,7 @@ def _limit_itself(asked: dict[str, Any]) -> None:
         allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(limit, (allowed, allowed))
     signal.alarm(seconds + 5)  # even when the parent is gone
-    os.nice(10)  # scoring goes first
+    os.nice(5)  # scoring goes first
 
 
 # -- asking ---------------------------------------------------------------------------------------
@@ -156,7 +156,8 @@ def _fetch(asked: dict[str, Any]) -> dict[str, str]:
             f"`lead-train train` prints the version; `{ALIAS}` is the one that was promoted."
         ) from error
     # Both are what somebody wrote into the registry; the files are taken from the second.
-    find_source(str(registered), asked["sources"])
+    if not is_in_run(str(registered), found.run_id):
+        find_source(str(registered), asked["sources"])
     source = find_source(str(logged), asked["sources"])
     folder = Path(asked["folder"]) / ARTIFACT_PATH
     folder.mkdir(mode=0o755)

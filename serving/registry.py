@@ -28,7 +28,7 @@ __all__ = ["ALIAS", "ASK_SECONDS", "Fetched", "Registry"]
 ALIAS = "champion"
 """What may be said instead of a version: the one that training proposes."""
 
-ASK_SECONDS = 40.0
+ASK_SECONDS = 60.0
 """Time that asking for the proposed version may take, its child's start included."""
 
 _FILE = "sqlite:///"

@@ -15,7 +15,16 @@ from urllib.parse import unquote, urlsplit
 
 from features.errors import ArtefactRefused
 
-__all__ = ["PROXIED", "Source", "allowed_sources", "find_source", "is_name", "is_run", "is_version"]
+__all__ = [
+    "PROXIED",
+    "Source",
+    "allowed_sources",
+    "find_source",
+    "is_in_run",
+    "is_name",
+    "is_run",
+    "is_version",
+]
 
 PROXIED = "mlflow-artifacts:"
 """Files that the MLflow server itself hands out, so that no other host is asked."""
@@ -129,6 +138,11 @@ def is_name(name: str) -> bool:
 def is_version(version: str) -> bool:
     """Whether this can be a version's number."""
     return re.fullmatch(r"[1-9][0-9]{0,8}", version) is not None
+
+
+def is_in_run(address: str, run_id: str) -> bool:
+    """Whether an address only says "in the run itself", whose own address is looked at."""
+    return re.fullmatch(rf"runs:/{run_id}(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", address) is not None
 
 
 def is_run(run_id: str) -> bool:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,10 @@ from typer.testing import CliRunner
 
 from features.scorer import LeadScorer
 from serving import cli
+from serving.approving import Approver
 from serving.settings import ServeSettings, describe_settings
-from serving.store import open_store
+from serving.store import Approval, open_store
+from tests.builders import small_scorer
 from tests.serving.conftest import approved
 
 
@@ -67,6 +70,8 @@ def test_a_refusal_is_one_message_and_exit_code_1(
         ["approve"],
         ["approve", "1"],
         ["approve", "1", "--why", "  "],
+        ["rollback"],
+        ["rollback", "--why", " "],
         ["serve", "--port", "70000"],
         ["nonsense"],
     ],
@@ -77,6 +82,16 @@ def test_wrong_use_is_exit_code_2(
     assert run(monkeypatch, *arguments) == 2
 
 
+def _approve_unseen(scorer: LeadScorer) -> Callable[..., Approval]:
+    """Return an approval of version 3 without a registry to fetch it from."""
+
+    def approve(approver: Approver, *_: str) -> Approval:
+        settings = approver._settings
+        return replace(approved(settings, scorer, "3"), model_name=settings.model_name)
+
+    return approve
+
+
 def test_an_approval_is_told_in_words(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -84,7 +99,7 @@ def test_an_approval_is_told_in_words(
     scorer: LeadScorer,
 ) -> None:
     approval = approved(ServeSettings(), scorer, "3")
-    monkeypatch.setattr("serving.champion.approve", lambda *_, **__: approval)
+    monkeypatch.setattr("serving.approving.Approver.approve", lambda *_: approval)
 
     assert run(monkeypatch, "approve", "3", "--why", "better") == 0
     assert "Version 3 of lead-quality may serve" in capsys.readouterr().out
@@ -96,12 +111,7 @@ def test_an_approval_takes_a_name_and_says_how_that_name_is_served(
     capsys: pytest.CaptureFixture[str],
     scorer: LeadScorer,
 ) -> None:
-    monkeypatch.setattr(
-        "serving.champion.approve",
-        lambda settings, *_, **__: replace(
-            approved(settings, scorer, "3"), model_name=settings.model_name
-        ),
-    )
+    monkeypatch.setattr("serving.approving.Approver.approve", _approve_unseen(scorer))
 
     assert run(monkeypatch, "approve", "3", "--why", "better", "--name", "our model") == 0
 
@@ -117,18 +127,38 @@ def test_the_name_of_an_approval_may_come_from_the_environment(
     scorer: LeadScorer,
 ) -> None:
     monkeypatch.setenv("LEAD_MODEL_NAME", "ours")
-    monkeypatch.setattr(
-        "serving.champion.approve",
-        lambda settings, *_, **__: replace(
-            approved(settings, scorer, "3"), model_name=settings.model_name
-        ),
-    )
+    monkeypatch.setattr("serving.approving.Approver.approve", _approve_unseen(scorer))
 
     assert run(monkeypatch, "approve", "3", "--why", "better") == 0
 
     told = capsys.readouterr().out
     assert "Version 3 of ours may serve" in told
     assert "A running service takes it" in told
+
+
+def test_the_approvals_are_listed_and_going_back_is_told(
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    scorer: LeadScorer,
+) -> None:
+    assert run(monkeypatch, "models") == 0
+    assert "Nothing of lead-quality is approved yet" in capsys.readouterr().out
+    approved(ServeSettings(), scorer, "3")
+    assert run(monkeypatch, "rollback", "--why", "odd") == 1
+    assert "There is no earlier approval" in capsys.readouterr().err
+    newer = small_scorer(seed=5)
+    approved(ServeSettings(), newer, "4")
+
+    assert run(monkeypatch, "rollback", "--why", "odd", "--who", "taro") == 0
+    assert "Version 3 of lead-quality may serve again" in capsys.readouterr().out
+    (home / "models" / newer.model_digest / "tables.json").unlink()
+    assert run(monkeypatch, "models") == 0
+
+    told = capsys.readouterr().out.splitlines()
+    assert ["version 3" in line for line in told] == [True, False, True]
+    assert "by taro: odd  [whole]" in told[0]
+    assert "[cannot serve (file_missing): tables.json is missing" in told[1]
 
 
 def test_a_port_in_use_is_a_clear_message(
@@ -174,7 +204,14 @@ def test_serve_says_its_address_answers_and_ends_cleanly(
                 ready = json.load(urllib.request.urlopen(f"{address}/readyz", timeout=5))
             except OSError:
                 time.sleep(0.1)
-        assert ready == {"status": "ready", "model": "7", "store": "ok", "warning": ""}
+        assert ready == {
+            "status": "ready",
+            "model": "7",
+            "store": "ok",
+            "warning": "",
+            "registry": "off",
+            "proposed": "",
+        }
         running.send_signal(end)
         assert running.wait(20) in (0, -end)
         assert "Traceback" not in running.stderr.read()
