@@ -1,0 +1,145 @@
+"""Hand-off, recycling and insight over HTTP: answers as documented, decisions that follow events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from features.scorer import LeadScorer
+from serving.app import create_app
+from serving.settings import ServeSettings
+from tests.serving.conftest import NOW, approved
+from tests.serving.test_openapi import answer_schema, faults
+from tests.serving.test_score import body_of
+
+PATHS = (
+    "/v1/handoff",
+    "/v1/recycle",
+    "/v1/insight/sources",
+    "/v1/insight/reasons",
+    "/v1/insight/disagreements",
+)
+
+
+@pytest.fixture(scope="module")
+def used(scorer: LeadScorer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """A service in which sixty leads were scored and sales has spoken about some."""
+    settings = ServeSettings(access="open", home=tmp_path_factory.mktemp("used"))
+    approved(settings, scorer)
+    with TestClient(create_app(settings, clock=lambda: NOW)) as client:
+        leads = [body_of(k) | {"as_of": "2026-11-18T10:00:00+09:00"} for k in range(60)]
+        assert client.post("/v1/score/batch", json={"leads": leads}).status_code == 200
+        said = [
+            ("L1", "rejected", "bad_timing"),
+            ("L2", "rejected", "capacity"),
+            ("L3", "accepted", None),
+            ("L4", "rejected", "duplicate"),
+            ("L5", "rejected", "no_fit"),
+            ("L5", "won", None),
+        ]
+        events = [
+            {
+                "event_id": f"e{k}",
+                "lead_id": lead,
+                "at": f"2026-11-19T1{k}:00:00+09:00",
+                "kind": kind,
+            }
+            | ({} if reason is None else {"reason": reason})
+            for k, (lead, kind, reason) in enumerate(said)
+        ]
+        stored = client.post("/v1/events", json={"events": events})
+        assert stored.status_code == 200, stored.text
+        yield client
+
+
+def told(client: TestClient, path: str) -> dict[str, Any]:
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_answers_are_what_the_schema_says_and_hold_no_null(used: TestClient, path: str) -> None:
+    schema = used.get("/openapi.json").json()
+
+    answer = told(used, path)
+
+    assert faults(schema, answer_schema(schema, path, "get", 200), answer) == []
+    assert "null" not in used.get(path).text
+
+
+def test_the_handoff_knows_what_sales_has_said(used: TestClient) -> None:
+    plan = told(used, "/v1/handoff?limit=1000")
+
+    leads = {lead["lead_id"] for lead in plan["leads"]}
+    assert leads.isdisjoint({"L1", "L2", "L3", "L4", "L5"})
+    assert plan["taken_up"] == 1
+    assert plan["slots"] == 37
+    assert plan["week"] == "2026-11-16"
+    assert plan["model_low"] <= plan["expected_wins"] <= plan["model_high"]
+
+
+def test_slots_can_be_asked_for(used: TestClient) -> None:
+    plan = told(used, "/v1/handoff?slots=2")
+
+    assert (plan["slots"], plan["n_placed"]) == (2, 2)
+    assert plan["line"] == plan["leads"][1]["probability"]
+
+
+def test_leads_without_capacity_come_back_first_and_duplicates_never(used: TestClient) -> None:
+    today, later = told(used, "/v1/recycle"), told(used, "/v1/recycle?until=2027-12-31")
+
+    assert [lead["lead_id"] for lead in today["leads"]] == ["L2"]
+    assert today["leads"][0]["channel"]
+    assert [lead["lead_id"] for lead in later["leads"]] == ["L2", "L1"]
+
+
+def test_a_lead_that_sales_took_out_is_suppressed_with_its_next_score(used: TestClient) -> None:
+    answer = used.post("/v1/score", json=body_of(4) | {"language": "en"}).json()
+
+    assert (answer["decision"], answer["suppress_reason"]) == ("suppress", "duplicate")
+    assert answer["decision_reason"] == "not for sales: Duplicate"
+    assert (answer["audit"], answer["audit_probability"]) == (False, 0.0)
+
+
+def test_a_win_against_sales_word_is_named(used: TestClient) -> None:
+    found = told(used, "/v1/insight/disagreements")
+
+    assert [lead["lead_id"] for lead in found["leads"]] == ["L5"]
+    assert found["leads"][0]["kind"] == "rejected_then_won"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "/v1/handoff?slots=-1",
+        "/v1/handoff?slots=many",
+        "/v1/handoff?limit=0",
+        "/v1/handoff?after=%00",
+        "/v1/recycle?until=yesterday",
+        "/v1/recycle?until=0001-01-01",
+        "/v1/recycle?until=9999-12-31",
+        "/v1/recycle?queue=drop",
+        "/v1/insight/sources?days=1",
+        "/v1/insight/reasons?days=99999",
+        "/v1/insight/disagreements?after=x",
+    ],
+)
+def test_what_cannot_be_asked_is_refused_in_words_of_ours(used: TestClient, asked: str) -> None:
+    refused = used.get(asked)
+
+    assert refused.status_code == 422
+    assert refused.json()["error"] in ("wrong_shape", "refused")
+    assert "wrong shape" not in refused.json()["detail"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_without_a_model_or_a_database_reports_wait(settings: ServeSettings, path: str) -> None:
+    with TestClient(create_app(settings, clock=lambda: NOW)) as client:
+        refused = client.get(path)
+
+    assert refused.status_code == 503
+    assert refused.headers["Retry-After"]
