@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -84,7 +85,7 @@ class Accounts:
         done = Action(at, by, "account_password", {"account": name})
         self._change(name, changed, done)
 
-    def _change(self, name: str, changed: dict[str, object], done: Action) -> None:
+    def _change(self, name: str, changed: Mapping[str, object], done: Action) -> None:
         with self._store.writing() as connection:
             if _one(connection, name) is None:
                 raise AccountUnknown(
