@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fastapi.testclient import TestClient
@@ -14,6 +15,9 @@ from serving.app import create_app
 from serving.settings import ServeSettings
 from serving.store import Approval, Approvals, open_store
 from tests.builders import small_scorer
+
+if TYPE_CHECKING:
+    from tests.postgresql import Cluster
 
 NOW = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
 """What the clock of the tests says: 9:30 in Tokyo."""
@@ -77,3 +81,9 @@ def ask(shared_client: TestClient) -> Callable[..., dict[str, object]]:
         return dict(response.json())
 
     return score
+
+
+@pytest.fixture
+def postgresql_address(cluster: Cluster) -> str:
+    """The address of an empty PostgreSQL database."""
+    return cluster.create()
