@@ -123,8 +123,9 @@ class Guard:
                 "Show a key: Authorization: Bearer lq_… (or X-API-Key: lq_…). "
                 "`lead-serve key add` makes one.",
             )
-        caller = known.caller
+        caller = scope["caller"] = known.caller
         if not row.lets_in(caller):
+            scope["form_secret"] = known.form_secret  # the page that says so lets them sign out
             raise _lacks(row, caller)
         if wait := self._rates.wait(known.counted_as):
             raise Refusal(
@@ -133,7 +134,6 @@ class Guard:
                 "More requests a minute than LEAD_RATE_PER_MINUTE allows. Send leads in batches.",
                 Retry_After=str(wait),
             )
-        scope["caller"] = caller
         if caller.kind == "person":
             scope["form_secret"] = known.form_secret
             if scope["method"] not in _READS:
