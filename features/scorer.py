@@ -23,6 +23,7 @@ from features.definition import EVER, LeadDefinition, parse_definition
 from features.encoder import Encoded, LeadEncoder, LeadInput
 from features.errors import ArtefactRefused, DefinitionInvalid
 from features.golden import golden_rows, mismatch
+from features.one_lead import OneLead
 from features.scored import (
     POINTS_PER_LOGIT,
     Calibration,
@@ -131,9 +132,7 @@ class LeadScorer:
     def score(self, lead: LeadInput) -> ScoredLead:
         """Return the answer for one lead."""
         encoded = self.encoder.encode(lead)
-        codes = encoded.codes
-        logits = self.tables.logits_one(codes)
-        parts = self.tables.contributions_one(codes, self.main_horizon)
+        logits, parts, acceptance = self._one_lead.look_up(encoded.codes)
         by_field = []
         for _, _, positions in self.members:
             total = parts[positions[0]]
@@ -152,9 +151,7 @@ class LeadScorer:
             guarded is not logits,
             parts,
             by_field,
-            None
-            if self.acceptance is None
-            else probability_of(self.acceptance.logits_one(codes)[0]),
+            None if acceptance is None else probability_of(acceptance),
         )
 
     def score_many(self, leads: Sequence[LeadInput]) -> list[ScoredLead]:
@@ -221,6 +218,10 @@ class LeadScorer:
     def probabilities(self, codes: NDArray[np.int32]) -> NDArray[np.float64]:
         """Return guarded chances of a win of encoded leads, shape (n_leads, n_horizons)."""
         return probabilities_of(np.maximum.accumulate(self.tables.logits(codes), axis=1))
+
+    @cached_property
+    def _one_lead(self) -> OneLead:
+        return OneLead(self.tables, self.acceptance, self.main_horizon)
 
     def _by_field(self, parts: NDArray[np.float64]) -> NDArray[np.float64]:
         """Add up each field's inputs, from the first to the last as `score` does."""

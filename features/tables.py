@@ -4,7 +4,7 @@ A booster whose trees hold at most two fields is a sum of one-field curves and t
 Stored cell by cell as Shapley contributions, prediction and explanation are the same look-ups:
 ``logit_h = base_h + sum_i contribution_i``.
 
-One lead is added up in plain Python, many leads with numpy; both add the same numbers in the same
+Many leads are added up here, one lead by `features.one_lead`; both add the same numbers in the same
 order, so their results are equal to the last bit.
 """
 
@@ -154,29 +154,6 @@ class AdditiveTables:
             parts[rows] = own.T
         return parts
 
-    def logits_one(self, codes: Sequence[int]) -> list[float]:
-        """Return log-odds at every horizon for one lead; bit-equal to `logits`."""
-        cells = [together[codes[i]][codes[j]] for i, j, together in self._plain_sums]
-        logits = []
-        for base, curves in zip(self.base, self._plain_mains, strict=True):
-            total = base
-            for curve, code in zip(curves, codes, strict=True):
-                total += curve[code]
-            for cell in cells:
-                total += cell
-            logits.append(total)
-        return logits
-
-    def contributions_one(self, codes: Sequence[int], horizon: int) -> list[float]:
-        """Return what each input adds for one lead; bit-equal to `contributions`."""
-        curves = self._plain_mains[self.position(horizon)]
-        parts = [curve[code] for curve, code in zip(curves, codes, strict=True)]
-        for i, j, first, second in self._plain_halves:
-            row, column = codes[i], codes[j]
-            parts[i] += first[row][column]
-            parts[j] += second[row][column]
-        return parts
-
     def shifted(self, amount: float) -> Self:
         """Return the tables with `amount` log-odds added to the base of every horizon."""
         return type(self)(
@@ -267,21 +244,6 @@ class AdditiveTables:
         return tuple(
             np.column_stack([curves[i] for curves in self.mains]) for i in range(len(self.sizes))
         )
-
-    @cached_property
-    def _plain_mains(self) -> list[list[list[float]]]:
-        return [[curve.tolist() for curve in curves] for curves in self.mains]
-
-    @cached_property
-    def _plain_sums(self) -> list[tuple[int, int, list[list[float]]]]:
-        return [
-            (pair.i, pair.j, together.tolist())
-            for pair, together in zip(self.pairs, self._together, strict=True)
-        ]
-
-    @cached_property
-    def _plain_halves(self) -> list[tuple[int, int, list[list[float]], list[list[float]]]]:
-        return [(pair.i, pair.j, pair.first.tolist(), pair.second.tolist()) for pair in self.pairs]
 
 
 def chunks(n: int) -> Iterator[slice]:

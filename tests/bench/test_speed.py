@@ -10,6 +10,7 @@ import pytest
 
 from features.definition import load_definition
 from features.leads import read_history
+from features.one_lead import OneLead
 from features.source_map import load_source_map
 from tests.conftest import TODAY, world_files
 from training.pipeline import as_of_history
@@ -43,6 +44,7 @@ def test_contributions_by_look_up_against_tree_shap(learned, capsys):
     codes = np.resize(learned.codes, (10_000, learned.codes.shape[1])).astype(np.int32)
     columns = np.column_stack([codes.astype(float), np.full(len(codes), 2.0)])
     one, main = codes[0].tolist(), scorer.main_horizon
+    alone = OneLead(scorer.tables, None, main)
 
     def tree_shap(rows: np.ndarray) -> object:
         return student.booster.predict(rows, pred_contrib=True, num_threads=1)
@@ -54,7 +56,7 @@ def test_contributions_by_look_up_against_tree_shap(learned, capsys):
             10_000,
         ),
         "one lead": (
-            cpu_seconds(lambda: [scorer.tables.contributions_one(one, main) for _ in range(200)]),
+            cpu_seconds(lambda: [alone.look_up(one) for _ in range(200)]),
             cpu_seconds(lambda: [tree_shap(columns[:1]) for _ in range(200)]),
             200,
         ),

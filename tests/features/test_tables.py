@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.definition import EVER
 from features.errors import ArtefactRefused
-from features.tables import AdditiveTables, PairTable, probability_of
+from features.one_lead import OneLead
+from features.tables import CHUNK, AdditiveTables, PairTable, probabilities_of, probability_of
 from tests.builders import random_tables
 
 SIZES = (4, 6, 3)
@@ -21,12 +23,44 @@ def codes_of(n: int, seed: int = 0) -> np.ndarray:
 @given(seed=st.integers(0, 1000))
 def test_one_lead_and_many_leads_agree_to_the_last_bit(seed):
     tables, codes = random_tables(SIZES, (30, 90, 180), seed), codes_of(20, seed)
+    acceptance = random_tables(SIZES, (EVER,), seed + 1)
+
+    logits, parts = tables.logits(codes), tables.contributions(codes, 90)
+    accepts = acceptance.logits(codes)[:, 0]
+    one, bare = OneLead(tables, acceptance, 90), OneLead(tables.only((90,)), None, 90)
+
+    for row, lead in enumerate(codes.tolist()):
+        assert one.look_up(lead) == (logits[row].tolist(), parts[row].tolist(), accepts[row])
+        assert bare.look_up(lead) == ([logits[row, 1]], parts[row].tolist(), None)
+
+
+def test_tables_without_pairs_are_looked_up_too():
+    plain = random_tables(SIZES, (30, 90))
+    plain = AdditiveTables(plain.horizons, plain.base, plain.mains)
+    codes = codes_of(10)
+
+    one = OneLead(plain, plain.only((30,)), 30)
+
+    for row, lead in enumerate(codes.tolist()):
+        assert one.look_up(lead).logits == plain.logits(codes)[row].tolist()
+        assert one.look_up(lead).parts == plain.contributions(codes, 30)[row].tolist()
+
+
+def test_many_leads_are_the_same_in_any_company():
+    tables, codes = random_tables(SIZES, (30, 90)), codes_of(2 * CHUNK + 7)
 
     logits, parts = tables.logits(codes), tables.contributions(codes, 90)
 
-    for row, lead in enumerate(codes.tolist()):
-        assert tables.logits_one(lead) == logits[row].tolist()
-        assert tables.contributions_one(lead, 90) == parts[row].tolist()
+    for rows in (slice(0, 5), slice(CHUNK - 1, CHUNK + 2), slice(2 * CHUNK, None)):
+        assert logits[rows].tolist() == tables.logits(codes[rows]).tolist()
+        assert parts[rows].tolist() == tables.contributions(codes[rows], 90).tolist()
+
+
+@given(st.lists(st.floats(-800, 800) | st.sampled_from([0.0, -0.0, -745.0, 745.0, -744.9])))
+def test_chances_of_many_log_odds_are_those_of_each(logits):
+    many = probabilities_of(np.array(logits, dtype=np.float64))
+
+    assert many.tolist() == [probability_of(logit) for logit in logits]
 
 
 @given(seed=st.integers(0, 1000))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from features.definition import LeadDefinition
 from features.encoder import LeadInput
+from features.one_lead import OneLead
 from features.scorer import Calibration, LeadScorer
 from features.tables import AdditiveTables, PairTable
 from tests.training.coded_leads import (
@@ -85,10 +86,11 @@ def test_the_score_never_moves_the_other_way_as_the_number_grows(student: Studen
 
 
 def test_one_lead_is_kept_in_order_by_the_plain_sums_that_serve_it(student: Student) -> None:
+    one = OneLead(student.tables, None, student.tables.horizons[0])
     for row in any_codes(100, seed=4).tolist():
         for position, direction in ((0, -1), (3, 1)):
             rising = [
-                student.tables.logits_one([*row[:position], code, *row[position + 1 :]])
+                one.look_up([*row[:position], code, *row[position + 1 :]]).logits
                 for code in range(1, SIZES[position])
             ]
             assert (direction * np.diff(rising, axis=0) >= 0.0).all()
