@@ -32,9 +32,17 @@ def guide() -> str:
 def commands() -> Iterator[tuple[str, list[str]]]:
     """Give every command with its options, as typed."""
     for program, app in (("lead-train", training.commands.app), ("lead-serve", serving.cli.app)):
-        for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
-            options = [part.opts[-1] for part in command.params if part.opts[-1].startswith("--")]
-            yield f"{program} {name}", [option for option in options if option != "--help"]
+        yield from family(program, typer.main.get_command(app).commands)  # type: ignore[attr-defined]
+
+
+def family(typed: str, commands: dict[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Give the commands below what is typed so far."""
+    for name, command in commands.items():
+        if hasattr(command, "commands"):
+            yield from family(f"{typed} {name}", command.commands)
+            continue
+        options = [part.opts[-1] for part in command.params if part.opts[-1].startswith("--")]
+        yield f"{typed} {name}", [option for option in options if option != "--help"]
 
 
 def properties(schema: dict[str, Any]) -> Iterator[str]:
