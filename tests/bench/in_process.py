@@ -8,22 +8,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tests.bench.subjects import as_input
 
 if TYPE_CHECKING:
+    from features.definition import LeadDefinition
+    from features.encoder import LeadInput
     from tests.bench.subjects import Subject
 
-__all__ = ["SIZES", "InProcess", "in_turn", "measure_in_process"]
+__all__ = ["SIZES", "InProcess", "columns_of", "in_turn", "measure_in_process"]
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _EXPLAINED = 2_000
 """Rows for LightGBM's own explanation: its cost per row does not depend on their number."""
-_RAW = 5_000
 
 
 @dataclass(frozen=True)
@@ -34,29 +36,24 @@ class InProcess:
     ----------
     pred_contrib : float
         LightGBM's own explanation of encoded leads, one thread, at the main horizon.
+    contributions : float
+        The same by look-up.
     encoded : dict of int to float
-        Contributions by look-up of encoded leads at the main horizon, by number of leads.
-    curve : float
-        Chances at every horizon on top of that, at the second largest number.
+        Whole answers for encoded leads, by their number: chances at every horizon, score,
+        acceptance and contributions.
     raw : dict of str to float
-        From raw values, by the way in: ``leads`` one after the other, ``columns`` where the scorer
-        has that way.
+        Whole answers for raw leads, by the way in: ``columns`` of a table, ``leads`` one by one.
     """
 
     pred_contrib: float
+    contributions: float
     encoded: dict[int, float]
-    curve: float
     raw: dict[str, float]
 
     @property
     def growth(self) -> float:
         """Cost per lead at the largest number over that at the smallest."""
         return self.encoded[max(self.encoded)] / self.encoded[min(self.encoded)]
-
-    @property
-    def fastest_raw(self) -> float:
-        """The cheapest way in for raw leads."""
-        return min(self.raw.values())
 
 
 def in_turn(works: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
@@ -78,45 +75,51 @@ def measure_in_process(
     """Measure look-ups, LightGBM's explanation, and raw leads."""
     assert subject.learned.student is not None
     scorer, booster = subject.scorer, subject.learned.student.booster
-    main = scorer.main_horizon
     codes = np.array(subject.rows, dtype=np.int32)[:, :-1]
     rows = np.resize(np.array(subject.rows), (_EXPLAINED, len(subject.rows[0])))
-    leads = [as_input(lead) for lead in subject.leads[:_RAW]]
+    # Each time other leads: what is remembered of a company's values then helps as it does in life.
+    leads = [as_input(lead) for lead in subject.leads]
+    n_part = len(leads) // (rounds + 1)
+    parts = [leads[k * n_part : (k + 1) * n_part] for k in range(rounds + 1)]
+    singly = iter(parts)
+    tables = iter([columns_of(scorer.definition, part) for part in parts])
     many = {n: np.resize(codes, (n, codes.shape[1])) for n in sizes}
-    curve_at = sorted(sizes)[-2] if len(sizes) > 1 else sizes[0]
+    middle = many[sorted(sizes)[len(sizes) // 2 - 1]]
+    repeats = {n: max(1, 20_000 // n) for n in sizes}  # the clock of the processor is coarse
 
-    def look_up(n: int) -> Callable[[], object]:
-        # Small numbers are repeated: the clock of the processor is coarse.
-        repeats = max(1, 20_000 // n)
-        return lambda: [scorer.tables.contributions(many[n], main) for _ in range(repeats)]
+    def answers(n: int) -> Callable[[], object]:
+        return lambda: [scorer.score_codes(many[n]) for _ in range(repeats[n])]
 
-    works: dict[str, Callable[[], object]] = {
-        "pred_contrib": lambda: booster.predict(rows, pred_contrib=True, num_threads=1),
-        "curve": lambda: scorer.probabilities(many[curve_at]),
-        "leads": lambda: scorer.score_many(leads),
-    }
-    by_columns = _by_columns(scorer, subject.leads[:_RAW])
-    if by_columns is not None:
-        works["columns"] = by_columns
-    works |= {str(n): look_up(n) for n in sizes}
-    spent = in_turn(works, rounds)
+    spent = in_turn(
+        {
+            "pred_contrib": lambda: booster.predict(rows, pred_contrib=True, num_threads=1),
+            "contributions": lambda: scorer.tables.contributions(middle, scorer.main_horizon),
+            "columns": lambda: scorer.score_columns(*next(tables)),
+            "leads": lambda: scorer.score_many(next(singly)),
+        }
+        | {str(n): answers(n) for n in sizes},
+        rounds,
+    )
     return InProcess(
         pred_contrib=spent["pred_contrib"] / len(rows) * 1e6,
-        encoded={n: spent[str(n)] / (n * max(1, 20_000 // n)) * 1e6 for n in sizes},
-        curve=spent["curve"] / curve_at * 1e6,
-        raw={
-            name: spent[name] / len(leads) * 1e6 for name in ("leads", "columns") if name in spent
-        },
+        contributions=spent["contributions"] / len(middle) * 1e6,
+        encoded={n: spent[str(n)] / (n * repeats[n]) * 1e6 for n in sizes},
+        raw={name: spent[name] / n_part * 1e6 for name in ("columns", "leads")},
     )
 
 
-def _by_columns(scorer: Any, leads: Sequence[Mapping[str, Any]]) -> Callable[[], object] | None:
-    """Return the work of scoring a table of raw columns, where the scorer offers it."""
-    score_columns = getattr(scorer, "score_columns", None)
-    if score_columns is None:
-        return None
-    names = sorted({name for lead in leads for name in lead["fields"]})
-    columns = {name: [lead["fields"].get(name) for lead in leads] for name in names}
-    as_of = [as_input(lead).as_of for lead in leads]
-    acts = [as_input(lead).acts for lead in leads]
-    return lambda: score_columns(columns, acts, as_of)
+def columns_of(
+    definition: LeadDefinition, leads: Sequence[LeadInput]
+) -> tuple[dict[str, list[object]], list[datetime]]:
+    """Return leads as a table holds them: a column for each field, what they did as numbers."""
+    from features.events import behaviour_values
+
+    names = {name for lead in leads for name in lead.fields}
+    columns: dict[str, list[object]] = {
+        name: [lead.fields.get(name) for lead in leads] for name in sorted(names)
+    }
+    counted = [
+        behaviour_values(definition.behaviours, lead.acts or (), lead.as_of) for lead in leads
+    ]
+    columns |= {name: [one.get(name) for one in counted] for name in definition.behaviours}
+    return columns, [lead.as_of for lead in leads]

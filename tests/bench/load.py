@@ -156,9 +156,12 @@ def _status_if_whole(answer: bytes, ended: bool) -> tuple[str, bool] | None:
 class _Run:
     """The state of one run."""
 
-    def __init__(self, address: tuple[str, int], requests: Sequence[bytes], most: int) -> None:
+    def __init__(
+        self, address: tuple[str, int], requests: Sequence[bytes], most: int, skip: int
+    ) -> None:
         self.address = address
         self.requests = requests
+        self.skip = skip
         self.most = most
         self.asked = 0
         self.broken = 0
@@ -174,7 +177,7 @@ class _Run:
         return connection
 
     def ask(self, connection: _Connection) -> None:
-        request = self.requests[self.asked % len(self.requests)]
+        request = self.requests[(self.skip + self.asked) % len(self.requests)]
         self.asked += 1
         self.n_busy += 1
         try:
@@ -236,6 +239,7 @@ def run(
     seconds: float,
     most: int = 1_000_000_000,
     rate: float = 0.0,
+    skip: int = 0,
 ) -> Loaded:
     """Ask a server until the time or the number is up, and wait for what is still to come.
 
@@ -253,8 +257,10 @@ def run(
         No more requests go out.
     rate : float
         Requests a second, at even distances; 0 is as fast as answers come.
+    skip : int
+        Requests to pass over at first, so that one run after the other does not ask the same.
     """
-    going = _Run(address, requests, most)
+    going = _Run(address, requests, most, skip)
     going.idle.extend(going.open() for _ in range(connections))
     gc.collect()
     gc.disable()
@@ -315,6 +321,7 @@ def main(given: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--most", type=int, default=1_000_000_000)
     parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--skip", type=int, default=0)
     chosen = parser.parse_args(given)
     host, _, port = chosen.address.rpartition(":")
     loaded = run(
@@ -324,6 +331,7 @@ def main(given: Sequence[str] | None = None) -> int:
         seconds=chosen.seconds,
         most=chosen.most,
         rate=chosen.rate,
+        skip=chosen.skip,
     )
     sys.stdout.write(json.dumps(asdict(loaded)) + "\n")
     return 0

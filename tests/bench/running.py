@@ -192,6 +192,7 @@ def load(
     seconds: float,
     most: int = 1_000_000_000,
     rate: float = 0.0,
+    skip: int = 0,
 ) -> tuple[Loaded, float]:
     """Run the load generator beside a server; return what it saw and the server's CPU seconds."""
     before = server.cpu_seconds()
@@ -200,7 +201,7 @@ def load(
             *python_command("-m", "tests.bench.load"),
             *("--address", f"127.0.0.1:{server.port}", "--requests", str(requests)),
             *("--connections", str(connections), "--seconds", str(seconds)),
-            *("--most", str(most), "--rate", str(rate)),
+            *("--most", str(most), "--rate", str(rate), "--skip", str(skip)),
         ],
         cwd=ROOT,
         env=environment(),

@@ -100,6 +100,12 @@ def test_requests_go_out_in_turn_and_from_the_beginning_again(toy: _Server):
     assert (loaded.n, loaded.statuses, loaded.broken, loaded.not_200) == (7, {"200": 7}, 0, 0)
 
 
+def test_a_run_may_begin_further_on(toy: _Server):
+    load(toy, "/a", "/b", "/c", connections=1, most=4, skip=5)
+
+    assert toy.seen == {"GET /c 0": 2, "GET /a 0": 1, "GET /b 0": 1}
+
+
 @pytest.mark.parametrize("path", ["/", "/in-pieces", "/chunked", "/until-closed", "/large"])
 def test_every_form_of_answer_is_read_to_its_end(toy: _Server, path: str):
     loaded = load(toy, path)

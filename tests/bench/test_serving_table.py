@@ -116,13 +116,14 @@ def test_what_could_not_be_measured_is_neither_met_nor_missed_and_says_why():
 def test_figures_of_the_process_and_in_process_become_ratios():
     table = table_of(cell("hello", 8, 4_000, 250))
     table.in_process = InProcess(
-        300.0, {1_000: 2.0, 10_000: 2.0, 100_000: 3.0}, 4.0, {"leads": 15.0}
+        300.0, 2.0, {1_000: 4.0, 10_000: 5.0, 100_000: 6.0, 1_000_000: 6.0}, {"columns": 15.0}
     )
     table.start_up = StartUp(0.5, 0.4, 1.4, 1.3)
     table.shape = Shape(1, 120.0, 118.0, 20, 5)
 
-    assert found(table, "leads/s in process, encoded").value == pytest.approx(150)
-    assert found(table, "leads/s in process, raw").value == pytest.approx(20)
+    assert found(table, "in process, contributions").value == pytest.approx(150)
+    assert found(table, "in process, whole answers for encoded").value == pytest.approx(60)
+    assert found(table, "in process, whole answers for raw").value == pytest.approx(20)
     assert found(table, "cost per lead").value == pytest.approx(1.5)
     assert found(table, "RSS").value == 118.0
     assert found(table, "ready / import of FastAPI alone, clock").is_met is True
