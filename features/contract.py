@@ -88,7 +88,7 @@ def check_contract(content: Mapping[str, Any], definition: LeadDefinition) -> No
     is_dated = content["calibration.json"]["mode"] == "history"
     if main not in horizons or is_dated == (EVER in horizons):
         raise _refused(
-            f"Main horizon {main} is not one of the model's horizons.", "horizon_unknown"
+            f"Main horizon {str(main)[:20]} is not one of the model's horizons.", "horizon_unknown"
         )
     _check_reference(content["reference.json"], sizes)
     if not isinstance(content.get("evaluation.json", {}), dict):

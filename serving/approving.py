@@ -17,7 +17,7 @@ from serving.errors import ApprovalUnderWay, ModelRefused, NothingToRollBack
 from serving.holder import folder_of
 from serving.registry import Fetched, Registry
 from serving.settings import ServeSettings
-from serving.store import Action, Approval, Approvals, one_before
+from serving.store import Action, Approval, Approvals, ones_before
 
 __all__ = ["Approver"]
 
@@ -92,31 +92,41 @@ class Approver:
         return approval
 
     def roll_back(self, serving: Approval | None, why: str, who: str) -> Approval:
-        """Approve again what was approved before the one that serves.
+        """Approve again what was approved before the one that serves, and is still whole.
 
         Raises
         ------
         NothingToRollBack
             If there is nothing before it.
         ModelRefused
-            If its files are not whole any more.
+            If none before it is whole any more.
         """
         with _alone(self._settings.models_folder / ".approving"):
             given = self._approvals.newest_first(self._settings.model_name)
             newest = serving or next(iter(given), None)
-            earlier = None if newest is None else one_before(given, newest)
-            if earlier is None:
+            before = [] if newest is None else ones_before(given, newest)
+            if not before:
                 raise NothingToRollBack(
                     "There is no earlier approval to go back to. Approve another version: "
                     'lead-serve approve VERSION --why "…".'
                 )
+            earlier = next(filter(self._is_whole, before), before[0])
             with _as_refusal(earlier.version):
-                read_artefact(
-                    folder_of(self._settings.models_folder, earlier), earlier.manifest_digest
-                )
+                self._check(earlier)
             again = replace(earlier, approved_by=who, approved_at=self._clock(), why=why)
             self._write_down(again, "rollback")
         return again
+
+    def _check(self, approval: Approval) -> None:
+        folder = folder_of(self._settings.models_folder, approval)
+        read_artefact(folder, approval.manifest_digest)
+
+    def _is_whole(self, approval: Approval) -> bool:
+        try:
+            self._check(approval)
+        except ArtefactRefused:
+            return False
+        return True
 
     def _write_down(self, approval: Approval, action: str) -> None:
         detail = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from serving.store.actions import Action, Actions
-from serving.store.approvals import Approval, Approvals, one_before
+from serving.store.approvals import Approval, Approvals, ones_before
 from serving.store.database import Store, open_store
 from serving.store.events import Event, Events
 from serving.store.exports import Exports
@@ -23,6 +23,6 @@ __all__ = [
     "Removal",
     "Removed",
     "Store",
-    "one_before",
+    "ones_before",
     "open_store",
 ]

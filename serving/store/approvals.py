@@ -12,7 +12,7 @@ from serving.store.actions import Action, note_action
 from serving.store.database import Store
 from serving.store.tables import APPROVALS
 
-__all__ = ["Approval", "Approvals", "one_before"]
+__all__ = ["Approval", "Approvals", "ones_before"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ class Approvals:
         return [Approval(**{name: row[name] for name in Approval.__slots__}) for row in rows]
 
 
-def one_before(newest_first: Sequence[Approval], serving: Approval) -> Approval | None:
-    """Return the approval to go back to from the one that serves, or None.
+def ones_before(newest_first: Sequence[Approval], serving: Approval) -> list[Approval]:
+    """Return the approvals to go back to from the one that serves, the nearest first.
 
     Approving an older model again goes back to it: what was approved in between is behind us, so
     that going back twice does not lead forward again.
@@ -78,20 +78,20 @@ def one_before(newest_first: Sequence[Approval], serving: Approval) -> Approval 
     >>> from datetime import datetime
     >>> at = datetime(2026, 11, 22)
     >>> given = [Approval("m", version, version, "hanako", at, "why") for version in "67867"]
-    >>> one_before(given[::-1], given[2]).version, one_before(given[::-1], given[3])
-    ('7', None)
+    >>> [one.version for one in ones_before(given[::-1], given[2])]
+    ['7', '6']
+    >>> [one.version for one in ones_before(given[::-1], given[3])]
+    []
     """
+    if serving not in newest_first:
+        return []
     line: list[Approval] = []
-    for approval in reversed(newest_first):
+    for approval in reversed(newest_first[newest_first.index(serving) :]):
         kept = [_model_of(one) for one in line]
         if _model_of(approval) in kept:
             line = line[: kept.index(_model_of(approval))]
         line.append(approval)
-        if approval == serving:
-            break
-    else:
-        return None
-    return line[-2] if len(line) > 1 else None
+    return line[-2::-1]
 
 
 def _model_of(approval: Approval) -> tuple[str, str, str | None]:

@@ -154,13 +154,17 @@ def test_going_back_to_a_model_that_is_damaged_is_refused(
     settings, store = served
     desk = approver(settings, store)
     first = approved(settings, small_scorer(), "1")
+    middle = approved(settings, small_scorer(seed=2), "3")
+    approved(settings, small_scorer(seed=5), "5")
+    (folder_of(settings.models_folder, middle) / "tables.json").unlink()
+    assert desk.roll_back(None, "3 was never whole", "taro").version == "1"
     approved(settings, small_scorer(seed=5), "5")
     (folder_of(settings.models_folder, first) / "tables.json").unlink()
 
     with pytest.raises(ModelRefused, match=r"Version 1 was not approved \(file_missing\)"):
         desk.roll_back(None, "why", "taro")
 
-    assert len(Approvals(store).newest_first(NAME)) == 2
+    assert len(Approvals(store).newest_first(NAME)) == 5
 
 
 def test_one_approval_at_a_time_and_the_end_of_the_service_ends_it(
