@@ -68,9 +68,10 @@ async def sign_in(request: Request, service: ServiceDep) -> Response:
     is_ours = bool(secret) and is_same_token(form.get("csrf", ""), form_token(secret))
     if not is_ours or not origins.is_own_site(request.scope, must_tell=False):
         return again(403, "stale")
+    name = form.get("name", "").strip()[:LONGEST_NAME]
     try:
         done = await callers.entrance.sign_in(
-            form.get("name", "").strip()[:LONGEST_NAME],
+            name if name.isprintable() else "",  # nobody's, and not every database takes it
             form.get("password", ""),
             origins.address(request.scope),
             cookies.get(cookie_name(DEVICE_COOKIE, is_https), ""),

@@ -63,7 +63,7 @@ def add_key(asked: KeyIn, request: Request, service: ServiceDep) -> JSONBytes:
     responses=told(KeyRevoked, 401, 403, 404, 422, 503),
 )
 def revoke_key(
-    key_id: Annotated[str, Path(min_length=1, max_length=40)],
+    key_id: Annotated[str, Path(min_length=1, max_length=40, pattern=r"^[^\x00]+$")],
     request: Request,
     service: ServiceDep,
 ) -> JSONBytes:
