@@ -41,6 +41,8 @@ LINGER_SECONDS = 1.0
 STOP_READ_SECONDS = 2.0
 """Time that a half-sent request has left once the service ends."""
 
+_OF_UPGRADES = frozenset({b"connection", b"upgrade", b"http2-settings"})
+
 _REFUSALS = {
     400: ("bad_request", b"Bad Request", "This is not HTTP/1.1 as the standard has it."),
     408: ("too_slow", b"Request Timeout", "The request was not whole in time. Send it at once."),
@@ -115,6 +117,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_reading = False
         self._in_head = False
         self._began_here = False
+        self._is_upgrade = False
         self._head_bytes = 0
         self._raw_bytes = 0
         self._running: RequestResponseCycle | None = None
@@ -138,11 +141,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._began_here = False
         try:
             self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            # Answered as if it had not asked for another protocol; the parser takes nothing more.
-            self.cycle.keep_alive = False
-            if self.cycle.response_complete:
-                self.transport.close()
+        except httptools.HttpParserUpgrade as told:
+            self._without_upgrade(data[told.args[0] :])
             return
         except httptools.HttpParserError:
             self._refuse(self._refusal or 400)
@@ -153,6 +153,27 @@ class GuardedProtocol(HttpToolsProtocol):
             self._raw_bytes = 0 if self._began_here else self._raw_bytes + len(data)
             if self._raw_bytes > MOST_HEADER_BYTES + MOST_ADDRESS_BYTES:
                 self._refuse(431)
+
+    def _without_upgrade(self, rest: bytes) -> None:
+        """Read a request again as if it had not asked for another protocol, as one may.
+
+        Java's client asks for HTTP/2 with its first request. The parser takes what follows the head
+        for the other protocol, and the body would be lost.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version()
+        if method == b"CONNECT":
+            self._refuse(400)
+            return
+        head = [b"%s %s HTTP/%s\r\n" % (method, self.url, version.encode("ascii"))]
+        for name, value in self.headers:
+            if name == b"connection" and b"close" in value.lower():
+                head.append(b"connection: close\r\n")
+            elif name not in _OF_UPGRADES:
+                head.append(b"%s: %s\r\n" % (name, value))
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._is_upgrade = False
+        self.data_received(b"".join([*head, b"\r\n", rest]))
 
     def pause_writing(self) -> None:
         """Read no further request of a client that does not take its answers."""
@@ -194,6 +215,9 @@ class GuardedProtocol(HttpToolsProtocol):
         """Begin to answer, or queue behind the answers before."""
         if len(self.pipeline) >= MOST_PIPELINED:
             raise _Refused
+        if self.parser.should_upgrade():
+            self._is_upgrade = True
+            return
         super().on_headers_complete()
         self._in_head = False
         if self.wire.stopping_since is not None:
@@ -201,6 +225,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Know that the request is whole: from here on it is in work."""
+        if self._is_upgrade:
+            return
         self._is_reading = False
         super().on_message_complete()
         if self.cycle.response_complete:

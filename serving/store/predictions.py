@@ -65,6 +65,7 @@ class Prediction:
     is_audited: bool = False
 
 
+_AT_ONCE = 100
 _COLUMNS = tuple(Prediction.__slots__)
 _IN_ORDER = attrgetter(*_COLUMNS)
 _TIMES = tuple(_COLUMNS.index(name) for name in ("as_of", "recorded_at"))
@@ -88,9 +89,11 @@ class Predictions:
         if predictions:
             # Bound as the driver wants them: building the statement anew for each row would cost
             # more than all that SQLite does with it.
-            rows = [self._row(one) for one in predictions]
+            # In pieces, because a row takes several times the room of what is stored of it.
             with self._store.writing() as connection:
-                connection.exec_driver_sql(self._insert, rows)
+                for start in range(0, len(predictions), _AT_ONCE):
+                    rows = [self._row(one) for one in predictions[start : start + _AT_ONCE]]
+                    connection.exec_driver_sql(self._insert, rows)
 
     def of_lead(self, lead_id: str, limit: int = 100) -> list[Prediction]:
         """Return the scores of a lead, the latest recorded first, at most `limit`."""
