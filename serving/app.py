@@ -43,6 +43,7 @@ from serving.routes import (
     model,
     score,
 )
+from serving.schema import describe_access
 from serving.security import Guard
 from serving.settings import ServeSettings
 from serving.store import Approvals, Events, Predictions, Removal, open_store
@@ -149,6 +150,7 @@ def create_app(
         app.include_router(routes.router)
     add_pages(app)
     add_error_handlers(app)
+    describe_access(app)
     app.add_middleware(FastLane)
     # The last one added stands outermost. The gate stands behind the one that reads bodies: a
     # client that sends slowly holds no place in it.

@@ -233,3 +233,14 @@ def test_a_route_without_a_row_is_refused_whoever_asks(
 
     assert (answer.status_code, answer.json()["error"]) == (404, "not_found")
     assert ("GET", "/v1/forgotten") in set(routes_of(app)) - {(r.method, r.path) for r in ROWS}
+
+
+def test_the_schema_says_what_the_table_asks() -> None:
+    for path, operations in APP.openapi()["paths"].items():
+        for method, told in operations.items():
+            row = row_of(method.upper(), real(path))
+            assert row is not None
+            asks = row.asks if isinstance(row.asks, frozenset) else frozenset()
+            assert ("security" in told) is (row.asks != "nothing"), path
+            assert ({"401", "403", "429"} <= set(told["responses"])) is (row.asks != "nothing")
+            assert [right for right in asks if right not in told["description"]] == []
