@@ -50,7 +50,7 @@ def score_scale(score: float, grades: Grades, texts: Texts) -> Markup:
 
 
 def win_curve(points: Sequence[tuple[int, float]], main: int, line: float, texts: Texts) -> Markup:
-    """Draw the chance of a win (0 to 1) by days, with the break-even line.
+    """Draw the chance of a win (0 to 1) by days, with the hand-off line.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def win_curve(points: Sequence[tuple[int, float]], main: int, line: float, texts
     main : int
         The horizon that decides, marked.
     line : float
-        Break-even probability.
+        Probability from which on leads were handed off.
     """
     language = texts.language
     said = ", ".join(
