@@ -65,6 +65,7 @@ class FakeRegistry:
             "lifecycle_stage": "active",
         }
         return {
+            "registered-models/get": {"registered_model": {"name": self.name}},
             "registered-models/alias": {"model_version": version},
             "model-versions/get": {"model_version": version},
             "model-versions/get-download-uri": {"artifact_uri": self.source},

@@ -135,7 +135,7 @@ def damages() -> Iterator[tuple[str, Damage]]:
     for seed, number in enumerate(HUGE * 2):
         name = ("tables.json", "encoder.json", "calibration.json", "reference.json")[seed % 4]
         yield (
-            f"{number[:8].decode()} in {name}",
+            f"{number[:8].decode()} in {name} ({seed})",
             write(name, lambda b, n=number, s=seed: inflated(b, n, s)),
         )
     for seed in range(20):
