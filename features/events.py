@@ -62,16 +62,18 @@ def behaviour_values(
     for act in acts:
         if act.at <= as_of:
             by_kind.setdefault(act.kind, []).append(act)
-    return {
-        name: _value(behaviour, by_kind.get(behaviour.kind, ()), as_of)
-        for name, behaviour in behaviours.items()
-    }
+    values: dict[str, float | None] = {}
+    for name, behaviour in behaviours.items():
+        done = by_kind.get(behaviour.kind)
+        if done is not None:
+            values[name] = _value(behaviour, done, as_of)
+        else:
+            values[name] = None if behaviour.measure == "days_since_last" else 0.0
+    return values
 
 
 def _value(behaviour: Behaviour, done: Sequence[Act], as_of: datetime) -> float | None:
     measure = behaviour.measure
-    if not done:
-        return None if measure == "days_since_last" else 0.0
     since = as_of - timedelta(days=behaviour.window_days)
     inside = [act for act in done if act.at > since]
     if measure == "count":

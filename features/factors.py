@@ -123,18 +123,13 @@ def strongest(by_field: Sequence[float], n: int) -> Strongest:
     >>> strongest([0.5, -0.2, 0.5, 0.0001], n=1)[:2]
     ([0], [1])
     """
-    raising: list[int] = []
-    lowering: list[int] = []
-    sizes = [-abs(logit) for logit in by_field]
-    for place in sorted(range(len(sizes)), key=sizes.__getitem__):
-        if -sizes[place] * POINTS_PER_LOGIT < MIN_POINTS:
-            break
-        way = raising if by_field[place] > 0 else lowering
-        if len(way) < n:
-            way.append(place)
-            if len(raising) == len(lowering) == n:
-                break
     points = [logit * POINTS_PER_LOGIT for logit in by_field]
+    # Sorting is stable, backwards too: of equal ones the first stays first.
+    raising = [place for place, size in enumerate(points) if size >= MIN_POINTS]
+    lowering = [place for place, size in enumerate(points) if size <= -MIN_POINTS]
+    raising.sort(key=by_field.__getitem__, reverse=True)
+    lowering.sort(key=by_field.__getitem__)
+    del raising[n:], lowering[n:]
     for place in (*raising, *lowering):
         points[place] = 0.0
     return Strongest(raising, lowering, math.fsum(points))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from features.inputs import MISSING, Habits, Input, read_field
+from features.inputs import MISSING, Habits, Input, reader_of
 from features.text import Unreadable
 
 __all__ = ["LONGEST_KEPT", "MOST_KEPT", "UNREADABLE", "ColumnCodes", "FieldCodes"]
@@ -61,7 +61,7 @@ class FieldCodes:
     """
 
     __slots__ = (
-        "_code_of", "_edges", "_habits", "_keeps", "_kind", "_nothing", "_synonyms", "kept",
+        "_code_of", "_edges", "_habits", "_keeps", "_nothing", "_read_values", "_synonyms", "kept",
         "positions",
     )  # fmt: skip
 
@@ -75,7 +75,7 @@ class FieldCodes:
         *,
         is_personal: bool,
     ) -> None:
-        self._kind = kind
+        self._read_values = reader_of(kind)
         self._habits = habits
         self._synonyms = synonyms
         self._code_of: tuple[Callable[..., int], ...] = tuple(given.code for given in inputs)
@@ -123,7 +123,7 @@ class FieldCodes:
         if raw is None or self._habits.is_blank(raw):
             return self._nothing
         try:
-            values = read_field(self._kind, raw, self._habits)
+            values = self._read_values(raw, self._habits)
         except Unreadable:
             return UNREADABLE
         if self._synonyms:
@@ -131,6 +131,8 @@ class FieldCodes:
                 self._synonyms.get(value, value) if isinstance(value, str) else value
                 for value in values
             )
+        if len(values) == 1:
+            return (self._code_of[0](values[0]),)
         return tuple([code(value) for code, value in zip(self._code_of, values, strict=True)])
 
 

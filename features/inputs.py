@@ -29,7 +29,7 @@ __all__ = [
     "Input",
     "Value",
     "derivations_of",
-    "read_field",
+    "reader_of",
     "stored_input",
     "synonyms_of",
 ]
@@ -196,27 +196,24 @@ _TYPES: Mapping[str, tuple[tuple[tuple[str, Kind], ...], ReadField]] = {
 }
 
 
-def read_field(kind: str, raw: object, habits: Habits) -> tuple[Value, ...]:
-    """Return every value that a field of type `kind` gives, read in one go.
+def reader_of(kind: str) -> ReadField:
+    """Return what reads every value that a field of type `kind` gives, in one go.
 
-    Raises
-    ------
-    Unreadable
-        If one of them cannot be read.
+    It raises Unreadable if one of them cannot be read.
     """
-    return _TYPES[kind][1](raw, habits)
+    return _TYPES[kind][1]
 
 
-def _one_of(kind: str, place: int) -> Callable[[object, Habits], Value]:
-    return lambda raw, habits: read_field(kind, raw, habits)[place]
+def _one_of(read: ReadField, place: int) -> Callable[[object, Habits], Value]:
+    return lambda raw, habits: read(raw, habits)[place]
 
 
 _DERIVATIONS: Mapping[str, tuple[Derivation, ...]] = {
     kind: tuple(
-        Derivation(suffix, value_kind, _one_of(kind, place))
+        Derivation(suffix, value_kind, _one_of(read, place))
         for place, (suffix, value_kind) in enumerate(given)
     )
-    for kind, (given, _) in _TYPES.items()
+    for kind, (given, read) in _TYPES.items()
 }
 
 

@@ -58,7 +58,12 @@ def parse_time(value: object, zone: ZoneInfo, formats: Sequence[str] = ()) -> da
     '2026-01-05T13:05:00+09:00'
     """
     if isinstance(value, str):
-        moment = _iso(value) if not formats and len(value) <= 32 else None
+        moment = None
+        if not formats and len(value) <= 32 and value[4:5] == "-":
+            try:  # what programs write
+                moment = datetime.fromisoformat(value)
+            except ValueError:
+                moment = None
     elif isinstance(value, datetime):
         moment = None if is_blank(value) else value
     elif isinstance(value, date):
