@@ -129,6 +129,7 @@ def _sqlite(url: sa.URL) -> sa.Engine:
     engine = _engine(url, connect_args={"timeout": PATIENCE_SECONDS}, **options)
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
+    sa.event.listen(engine, "handle_error", _drop_the_read_only)
     if is_file:
         _follow_the_file(engine, Path(str(url.database)))
     return engine
@@ -150,6 +151,14 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
     except sqlite3.Error:
         connection.close()
         raise
+
+
+def _drop_the_read_only(context: sa.engine.ExceptionContext) -> None:
+    # A file that could only be read when it was opened stays so for its connection, for ever.
+    if "readonly database" in str(context.original_exception) and context.connection is not None:
+        raw: Any = context.connection.connection.driver_connection
+        raw.rollback()  # a connection that is given up is not rolled back, and would hold its lock
+        context.is_disconnect = True
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
