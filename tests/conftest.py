@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from tests.postgresql import Cluster
     from training.pipeline import TrainedModel
     from training.recipe import Recipe
 
@@ -68,6 +70,28 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("LEADS_REAL_DATA is not set; the real data sets are not part of the project")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL of the tests' own; skips where its binaries are not installed."""
+    from tests.postgresql import Cluster
+
+    try:
+        own = Cluster()
+    except LookupError as error:
+        pytest.skip(str(error))
+    yield own
+    own.remove()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The SQLAlchemy address of an empty database: each test runs on both kinds."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'store' / 'lead_serve.db'}"
+    own: Cluster = request.getfixturevalue("cluster")
+    return own.create()
 
 
 EXAMPLES = Path(__file__).parents[1] / "docs" / "examples"

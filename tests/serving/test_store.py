@@ -4,31 +4,44 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
-from serving.errors import StoreUnavailable
+from serving.errors import RowRefused, StoreUnavailable
 from serving.settings import SettingsInvalid
 from serving.store import Approval, Approvals, Prediction, Predictions, Store, open_store
-from serving.store.database import NEWEST, VERSION_TABLE
+from serving.store.database import NEWEST, VERSION_TABLE, migration_config
 from serving.store.engine import is_wal_safe
 from serving.store.tables import METADATA, UtcTime
+from tests.postgresql import Cluster
 
 NOW = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(address: str) -> Iterator[Store]:
+    opened = open_store(address)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def sqlite_store(tmp_path: Path) -> Iterator[Store]:
     opened = open_store(f"sqlite:///{tmp_path / 'new' / 'store.db'}")
     opened.migrate()
-    return opened
+    yield opened
+    opened.close()
 
 
 def prediction(lead_id: str = "L", days: int = 0, score: float = 50.0) -> Prediction:
@@ -97,12 +110,8 @@ def test_migrating_twice_changes_nothing_and_matches_the_tables(store: Store) ->
 
 
 def test_migrations_go_down_and_up_again(store: Store) -> None:
-    config = Config()
-    config.set_main_option("script_location", "serving/store/migrations")
-    with store.writing() as connection:
-        config.attributes["connection"] = connection
-        config.attributes["version_table"] = VERSION_TABLE
-        command.downgrade(config, "base")
+    store.migrate("base")
+    with store.reading() as connection:
         assert set(sa.inspect(connection).get_table_names()) == {VERSION_TABLE}
 
     store.migrate()
@@ -118,10 +127,83 @@ def test_a_failing_transaction_leaves_nothing_behind(store: Store) -> None:
     assert Predictions(store).of_lead("L") == []
 
 
-def test_sqlite_is_durable_and_checks_foreign_keys(store: Store) -> None:
-    with store.reading() as connection:
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
-        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+@pytest.mark.parametrize(
+    ("name", "value"), [("synchronous", 2), ("foreign_keys", 1), ("secure_delete", 1)]
+)
+def test_sqlite_is_durable_and_forgets_what_was_deleted(
+    sqlite_store: Store, name: str, value: int
+) -> None:
+    with sqlite_store.reading() as connection:
+        assert connection.exec_driver_sql(f"PRAGMA {name}").scalar() == value
+
+
+def test_no_journal_keeps_what_was_deleted(sqlite_store: Store) -> None:
+    with sqlite_store.reading() as connection:
+        mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
+
+    assert mode == ("wal" if is_wal_safe(sqlite3.sqlite_version_info) else "truncate")
+
+
+def test_a_start_over_new_tables_does_not_load_the_migrations(sqlite_store: Store) -> None:
+    address = sqlite_store.engine.url.render_as_string()
+    code = (
+        "import sys; from serving.store import open_store; "
+        f"open_store({address!r}).migrate(); sys.exit('alembic' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_the_newest_version_that_the_store_knows_is_that_of_the_migrations() -> None:
+    assert ScriptDirectory.from_config(migration_config()).get_current_head() == NEWEST
+
+
+def test_tables_of_a_newer_release_are_left_as_they_are(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    with store.writing() as connection:
+        connection.execute(sa.text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+
+    store.migrate()
+
+    assert "newer release" in caplog.text
+    Predictions(store).add([prediction()])
+
+
+def test_a_hostile_row_does_not_look_like_a_database_that_is_away(store: Store) -> None:
+    with pytest.raises(RowRefused, match="refuses a row"):
+        Predictions(store).add([prediction(lead_id=None)])  # type: ignore[arg-type]
+
+
+def test_what_was_written_once_is_recorded_as_it_is(store: Store) -> None:
+    written = replace(
+        prediction(), inputs=b'{"fields":{}}', answer='{"text":"受注\\u0000"}'.encode()
+    )
+
+    Predictions(store).add([written])
+
+    (found,) = Predictions(store).of_lead("L")
+    assert (found.inputs, found.answer) == ({"fields": {}}, {"text": "受注\0"})
+
+
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_a_file_that_went_away_is_noticed_and_found_again(
+    sqlite_store: Store, tmp_path: Path, how: str
+) -> None:
+    path = Path(str(sqlite_store.engine.url.database))
+    predictions = Predictions(sqlite_store)
+    predictions.add([prediction()])
+    kept = tmp_path / "kept.db"
+    path.rename(kept)
+    if how == "replaced":
+        sqlite3.connect(path).close()
+
+    with pytest.raises(StoreUnavailable, match="OperationalError"):
+        predictions.add([prediction()])
+    kept.rename(path)
+
+    predictions.add([prediction()])
+    assert len(predictions.of_lead("L")) == 2
 
 
 @pytest.mark.parametrize(
@@ -147,6 +229,50 @@ def test_a_reader_does_not_wait_for_a_writer(store: Store) -> None:
     with store.writing() as connection:
         connection.execute(sa.text("SELECT 1"))
         assert Predictions(store).of_lead("L") == []
+
+
+def test_a_writer_waits_for_another_of_its_own_process_but_not_for_ever(
+    sqlite_store: Store,
+) -> None:
+    with (
+        sqlite_store.writing(),
+        pytest.raises(StoreUnavailable, match="busy"),
+        sqlite_store.writing(patience=0.05),
+    ):
+        pass
+
+
+def test_what_others_were_in_the_way_of_is_tried_again(cluster: Cluster) -> None:
+    store = open_store(cluster.create())
+    store.migrate()
+    tries = []
+
+    def work(connection: sa.Connection) -> str:
+        tries.append(1)
+        if len(tries) < 3:
+            connection.exec_driver_sql("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$")
+        return "done"
+
+    assert store.write(work) == "done"
+    assert len(tries) == 3
+    with pytest.raises(StoreUnavailable, match="does not answer"):
+        store.write(lambda connection: connection.exec_driver_sql("SELECT nonsense"))
+    store.close()
+
+
+def test_postgresql_that_would_answer_before_it_commits_is_told_to_commit(
+    cluster: Cluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = cluster.create()
+    cluster.ask(f"ALTER DATABASE {address.rpartition('/')[2]} SET synchronous_commit TO off")
+    store = open_store(address)
+
+    with store.reading() as connection:
+        told = connection.exec_driver_sql("SHOW synchronous_commit").scalar()
+
+    assert told == "on"
+    assert "synchronous_commit=off" in caplog.text
+    store.close()
 
 
 def _write(address: str, name: str, n: int) -> None:
@@ -213,10 +339,7 @@ def test_times_may_be_absent() -> None:
     assert UtcTime().process_result_value(None, dialect) is None
 
 
-def test_a_locked_database_is_reported_as_unavailable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("serving.store.database.PATIENCE_SECONDS", 0.1)
+def test_a_locked_database_is_reported_as_unavailable(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     store = open_store(f"sqlite:///{path}")
     store.migrate()
