@@ -59,7 +59,7 @@ class Draw:
 
 @dataclass(frozen=True, slots=True)
 class AuditWork:
-    """An ``audit`` event for training: when sales began, and how likely the lane was."""
+    """An ``audit`` event for training: when sales began, and the share that the lead stands for."""
 
     at: datetime
     share: float
@@ -74,10 +74,11 @@ def audit_work(draws: Sequence[Draw], events: Iterable[SalesEvent]) -> AuditWork
       nothing about what becomes of worked leads. Work is an ``accepted``, ``won`` or ``lost``, or a
       ``touched`` that no ``rejected`` follows: a call that ends in a rejection is not the work that
       the lane asks for, one that comes after a rejection is.
-    - The event's time is that of the first such event; its amount is the chance that the lane took
-      the lead at all up to then, ``1 - (1 - p1)(1 - p2)…`` over the weeks in which it stood below
-      the line until it was drawn. A lead that waits below the line for weeks is drawn each week
-      anew, so the chance of the last week alone would make it stand for too many.
+    - The event's time is that of the first such event. Its amount is the chance that the lead had
+      in the first week in which it stood below the line, if it was drawn in that week: so drawn
+      leads, each standing for ``1 / amount``, add up to all that ever stood below the line. A lead
+      that stays below is drawn anew every week. Had these second chances a weight of that kind too,
+      leads that wait would stand for several; so a lead drawn later stands for itself, amount 1.
     - An ``audit`` event that sales sent itself is left alone: none is written beside it.
 
     Parameters
@@ -103,11 +104,6 @@ def audit_work(draws: Sequence[Draw], events: Iterable[SalesEvent]) -> AuditWork
     ]
     if not begun:
         return None
-    by_week: dict[date, float] = {}
-    for one in draws:
-        if one.at <= hit.at:
-            by_week[one.week] = max(by_week.get(one.week, 0.0), one.probability)
-    missed = 1.0
-    for probability in by_week.values():
-        missed *= 1.0 - probability
-    return AuditWork(min(begun), 1.0 - missed)
+    first = min(one.week for one in draws)
+    chances = [one.probability for one in draws if one.week == first]
+    return AuditWork(min(begun), max(chances) if hit.week == first else 1.0)

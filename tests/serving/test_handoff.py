@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.scorer import LeadScorer
 from serving.band import model_band
 from serving.decide import make_desk
 from serving.errors import RequestRefused
@@ -228,6 +230,25 @@ def test_where_the_assumption_does_not_enter_there_is_no_band() -> None:
 
 def test_a_snapshot_model_has_its_band_at_the_one_horizon() -> None:
     assert model_band([(0.2, 0.5)], AGREED, 0, {}) == model_band([(0.2, 0.5)], AGREED, 180, {})
+
+
+def test_base_rates_have_a_plan_but_no_band() -> None:
+    base = model_of()
+    learnt = base.scorer
+    scorer = LeadScorer(
+        learnt.encoder,
+        learnt.raw_tables,
+        learnt.acceptance,
+        replace(learnt.calibration, method="base_rate"),
+    )
+    approval = replace(base.approval, digest=scorer.model_digest)
+    with opened("sqlite://") as store:
+        write_scores(store, *(score_of(f"L{k}", 0.1) for k in range(50)))
+
+        plan = plan_of(store, ServingModel(scorer, approval), slots=20)
+
+    assert (plan["n_placed"], plan["n_waiting"], plan["line"]) == (20, 30, 0.1)
+    assert "model_low" not in plan
 
 
 # -- who comes back --------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from math import sqrt
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -156,11 +158,24 @@ def test_a_call_after_the_rejection_is_work() -> None:
     assert found.at == told[2].at
 
 
-def test_the_chance_grows_with_the_weeks_a_lead_stood_below_the_line() -> None:
-    draws = [drawn(0, 0.1), drawn(0, 0.1, day=2), drawn(1, 0.2), drawn(2, 0.5, is_drawn=True)]
-    after = drawn(3, 0.5)
+def test_only_the_chance_of_the_first_week_below_the_line_counts() -> None:
+    accepted = [event(24 * 15, "accepted")]
+    first = [drawn(0, 0.1), drawn(0, 0.2, is_drawn=True, day=2), drawn(1, 0.5, is_drawn=True)]
+    later = [drawn(0, 0.1), drawn(1, 0.2), drawn(2, 0.5, is_drawn=True)]
 
-    found = audit_work([*draws, after], [event(24 * 15, "accepted")])
+    both = [audit_work(draws, accepted) for draws in (first, later)]
 
-    assert found is not None
-    assert found.share == pytest.approx(1 - 0.9 * 0.8 * 0.5)
+    assert [one.share for one in both if one is not None] == [0.2, 1.0]
+
+
+def test_drawn_leads_stand_for_all_that_ever_stood_below_the_line() -> None:
+    random, n = Random(7), 20_000
+    stood_for = 0.0
+    for _ in range(n):
+        chances = [random.choice((0.05, 0.2, 0.4)) for _ in range(random.randint(1, 5))]
+        draws = [drawn(week, p, random.random() < p) for week, p in enumerate(chances)]
+        found = audit_work(draws, [event(24 * 60, "accepted")])
+        stood_for += 0.0 if found is None or found.share == 1.0 else 1.0 / found.share
+
+    # The variance of one lead is E(1/p) - 1 = 9.83 - 1.
+    assert abs(stood_for - n) < 4.5 * sqrt(n * 8.83)
