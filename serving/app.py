@@ -212,4 +212,6 @@ def _start(service: Service) -> None:
             return
     with contextlib.suppress(StoreUnavailable):  # the watch tries again; callers are told 503
         service.callers.ring.refresh()
+    if service.settings.access == "keys" and service.callers.ring.is_empty:
+        log.info("no program can call yet: lead-serve key add --name first --scope score,read")
     service.models.refresh()

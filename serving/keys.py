@@ -114,6 +114,11 @@ class KeyRing:
         """Whether the keys were ever read."""
         return self._held is not None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the keys were read and there is none."""
+        return self._held == {}
+
     def find(self, shown: bytes) -> HeldKey | None:
         """Return the key that a caller shows, which may have expired, or None.
 
