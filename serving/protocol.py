@@ -145,7 +145,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._without_upgrade(data[told.args[0] :])
             return
         except httptools.HttpParserError:
-            self._refuse(self._refusal or 400)
+            self._refuse(self._broken_by())
             return
         if self._in_head:
             # A header that never ends reaches no callback. Where it began inside this piece, its
@@ -153,6 +153,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self._raw_bytes = 0 if self._began_here else self._raw_bytes + len(data)
             if self._raw_bytes > MOST_HEADER_BYTES + MOST_ADDRESS_BYTES:
                 self._refuse(431)
+
+    def _broken_by(self) -> int:
+        return self._refusal or 400  # a callback may have said which
 
     def _without_upgrade(self, rest: bytes) -> None:
         """Read a request again as if it had not asked for another protocol, as one may.

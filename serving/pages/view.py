@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 from zoneinfo import ZoneInfo
 
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from features.wording import percent
 from serving.callers import Caller
@@ -19,11 +18,17 @@ from serving.dependencies import Service
 from serving.sessions import form_token
 from serving.texts import Language, load_texts
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 __all__ = ["render", "shown_time"]
 
 
 @cache
 def _environment() -> Environment:
+    # Imported by the first who looks at a page: scoring does without it.
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     return Environment(
         loader=PackageLoader("serving", "pages/templates"),
         autoescape=True,

@@ -9,7 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from serving.errors import StoreUnavailable
 from serving.store.database import Store
@@ -64,9 +64,11 @@ class Events:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        dialects = sqlite if store.engine.dialect.name == "sqlite" else postgresql
-        self._insert = dialects.insert(EVENTS).on_conflict_do_nothing(index_elements=["event_id"])
         self._is_alone = store.engine.dialect.name == "sqlite"
+        dialect: Any = sqlite
+        if not self._is_alone:
+            from sqlalchemy.dialects import postgresql as dialect
+        self._insert = dialect.insert(EVENTS).on_conflict_do_nothing(index_elements=["event_id"])
 
     def add(self, groups: Sequence[Sequence[Event]]) -> list[tuple[int, ...]]:
         """Store groups of events in one transaction, each group whole or not at all.

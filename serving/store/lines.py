@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from serving.lead_state import SalesEvent
 from serving.line import Arrival, Line
@@ -68,7 +69,9 @@ class Lines:
     def add(self, line: Line) -> Line:
         """Keep a line unless another worker was faster; return the one that holds."""
         with self._store.writing() as connection:
-            insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+            insert: Any = sqlite.insert
+            if connection.dialect.name == "postgresql":
+                from sqlalchemy.dialects.postgresql import insert
             connection.execute(insert(LINES).on_conflict_do_nothing(), [asdict(line)])
         return self.of(line.week, line.model_name, line.model_digest) or line
 
