@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,9 @@ from fastapi.testclient import TestClient
 from features.scorer import LeadScorer
 from serving.app import create_app
 from serving.settings import ServeSettings
+from serving.store import Predictions, open_store
 from tests.serving.conftest import NOW, approved
+from tests.serving.sales_history import score_of, write_scores
 from tests.serving.test_openapi import answer_schema, faults
 from tests.serving.test_score import body_of
 
@@ -143,3 +146,57 @@ def test_without_a_model_or_a_database_reports_wait(settings: ServeSettings, pat
 
     assert refused.status_code == 503
     assert refused.headers["Retry-After"]
+
+
+def test_a_service_with_weeks_on_record_says_this_weeks_line_and_records_it(
+    settings: ServeSettings, scorer: LeadScorer
+) -> None:
+    approved(settings, scorer)
+    store = open_store(settings.database_address)
+    write_scores(
+        store,
+        *(score_of(f"past-{k}", 0.5 + k / 1000, days_ago=5 + k / 16) for k in range(400)),
+    )
+    with TestClient(create_app(settings, clock=lambda: NOW)) as client:
+        leads = [body_of(k) for k in range(200)]
+        answers = client.post("/v1/score/batch", json={"leads": leads, "language": "en"}).json()
+
+    results = answers["results"]
+    assert {one["line"] for one in results} == {results[0]["line"]}
+    assert results[0]["line"] > 0.5
+    assert (results[0]["line_week"], results[0]["line_places"]) == ("2026-11-16", 40)
+    below = [one for one in results if one["decision"] == "nurture"]
+    assert all("below this week's line" in one["decision_reason"] for one in below)
+    recorded = {one.lead_id: one for one in Predictions(store).latest(1_000)}
+    for one in results:
+        kept = recorded[one["lead_id"]]
+        assert (kept.line, kept.is_audited) == (one["line"], one["audit"])
+        assert kept.audit_probability == one["audit_probability"]
+    assert {recorded[f"L{k}"].channel for k in range(10)} >= {"webinar", "missing"}
+    assert {one["audit_probability"] for one in below} == {below[0]["audit_probability"]}
+    assert 0 < below[0]["audit_probability"] <= 0.5
+    store.close()
+
+
+def test_what_one_worker_is_told_another_knows_soon(
+    settings: ServeSettings, scorer: LeadScorer
+) -> None:
+    approved(settings, scorer)
+    told_off = {
+        "event_id": "e1",
+        "lead_id": "L7",
+        "at": "2026-11-19T10:00:00+09:00",
+        "kind": "rejected",
+        "reason": "do_not_contact",
+    }
+    with (
+        TestClient(create_app(settings, clock=lambda: NOW, watch_seconds=0.1)) as one,
+        TestClient(create_app(settings, clock=lambda: NOW, watch_seconds=0.1)) as other,
+    ):
+        assert other.post("/v1/score", json=body_of(7)).json()["decision"] != "suppress"
+        assert one.post("/v1/events", json=told_off).status_code == 200
+        assert one.post("/v1/score", json=body_of(7)).json()["decision"] == "suppress"
+        ends = time.monotonic() + 10
+        while other.post("/v1/score", json=body_of(7)).json()["decision"] != "suppress":
+            assert time.monotonic() < ends
+            time.sleep(0.05)
