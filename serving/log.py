@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import threading
 import time
@@ -30,6 +31,7 @@ _TRUSTED = ("lead_serve", "serving", "features", "uvicorn", "alembic")
 """Loggers whose arguments never hold what was sent."""
 _NOISY = {"alembic": logging.WARNING, "uvicorn": logging.WARNING, "asyncio": logging.WARNING}
 _OURS = ("serving", "features")
+_WARNED = re.compile(r"(?P<path>.+?):(?P<line>\d+): (?P<kind>\w+): ")
 _LONGEST = 500
 _MOST_PLACES = 4
 _FLUSH_SECONDS = 0.2
@@ -98,6 +100,8 @@ class LineFormatter(logging.Formatter):
 def _message(record: logging.LogRecord) -> str:
     is_trusted = record.name.split(".")[0] in _TRUSTED
     message = record.getMessage() if is_trusted else str(record.msg)
+    if record.name == "py.warnings" and (warned := _WARNED.match(message)):
+        return f"{warned['kind']} at {_named(warned['path'])}:{warned['line']}"
     lines = message.strip().splitlines() or [""]
     # The first line of a foreign message is its title; the rest repeats objects.
     shown = " ".join(line.strip() for line in lines) if is_trusted else lines[0]
