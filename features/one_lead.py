@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from features.tables import AdditiveTables
+from features.tables import AdditiveTables, PairTable
 
 __all__ = ["LookedUp", "OneLead"]
 
@@ -52,67 +52,89 @@ class OneLead:
     def __init__(
         self, tables: AdditiveTables, acceptance: AdditiveTables | None, horizon: int
     ) -> None:
-        both = [tables] if acceptance is None else [tables, acceptance]
-        pairs = [pair for one in both for pair in one.pairs]
-        sizes = tables.sizes
-        self._n_inputs, self._n_pairs = len(sizes), len(tables.pairs)
-        self._has_acceptance = acceptance is not None
-        self._explained = tables.position(horizon)
-        self._bases = [base for one in both for base in one.base]
+        sizes, n_inputs = tables.sizes, len(tables.sizes)
         self._ends = [(pair.i, pair.j) for pair in tables.pairs]
-        # Where a lead's cells lie follows from its codes by one product; whole numbers as floats,
-        # because only those have a fast one.
-        starts = [*_starts(sizes), *_starts([pair.first.size for pair in pairs])]
-        self._starts = np.array(starts, dtype=np.float64)
-        self._strides = np.zeros((len(starts), len(sizes)))
-        self._strides[range(len(sizes)), range(len(sizes))] = 1.0
-        for place, pair in enumerate(pairs, start=len(sizes)):
-            self._strides[place, pair.i] = pair.first.shape[1]
-            self._strides[place, pair.j] = 1.0
-        curves = [curves for one in both for curves in one.mains]
-        self._curves = np.column_stack([np.concatenate(one) for one in curves])
-        sums = [(pair.first + pair.second).ravel() for pair in pairs]
-        self._sums = np.concatenate([np.empty(0), *sums])
-        halves = [
-            np.column_stack([pair.first.ravel(), pair.second.ravel()]) for pair in tables.pairs
-        ]
-        self._halves = np.concatenate([np.empty((0, 2)), *halves])
+        self._bases = tables.base
+        self._base = None if acceptance is None else acceptance.base[0]
+        self._n_inputs, self._n_pairs = n_inputs, len(tables.pairs)
+        self._explained = tables.position(horizon)
+        cells = _Cells(sizes)
+        for curves in tables.mains:
+            cells.add_curves(curves)
+        for part in ("first", "second"):
+            for pair in tables.pairs:
+                cells.add_map(pair, getattr(pair, part))
+        for one in (tables, acceptance):
+            if one is not None:
+                if one is acceptance:
+                    cells.add_curves(one.mains[0])
+                for pair in one.pairs:
+                    cells.add_map(pair, pair.first + pair.second)
+        self._strides, self._starts, self._cells = cells.laid_out()
 
     def look_up(self, codes: Sequence[int]) -> LookedUp:
         """Return what the tables say of a lead with these codes, one for each input."""
         n_inputs, n_pairs = self._n_inputs, self._n_pairs
+        # Where the cells lie follows from the codes by one product: of whole numbers as floats,
+        # because only those have a fast one.
         places = self._strides.dot(np.array(codes, dtype=np.float64))
         places += self._starts
-        cells: NDArray[np.intp] = places.astype(np.intp)
-        curves: list[list[float]] = self._curves.take(cells[:n_inputs], axis=0).T.tolist()
-        sums: list[float] = self._sums.take(cells[n_inputs:]).tolist()
-        halves = self._halves.take(cells[n_inputs : n_inputs + n_pairs], axis=0).tolist()
-        together, accepted = sums[:n_pairs], sums[n_pairs:]
-        n_horizons = len(curves) - self._has_acceptance
-        logits = [
-            _total(base, curve, together)
-            for base, curve in zip(self._bases[:n_horizons], curves, strict=False)
-        ]
-        acceptance = _total(self._bases[-1], curves[-1], accepted) if self._has_acceptance else None
-        parts = curves[self._explained]
-        for (i, j), (first, second) in zip(self._ends, halves, strict=True):
+        read: list[float] = self._cells.take(places.astype(np.intp)).tolist()
+        halves = n_inputs * len(self._bases)
+        together = halves + 2 * n_pairs
+        sums = read[together : together + n_pairs]
+        logits = []
+        end = 0
+        for base in self._bases:
+            total = base
+            start, end = end, end + n_inputs
+            for amount in read[start:end]:
+                total += amount
+            for amount in sums:
+                total += amount
+            logits.append(total)
+        acceptance = self._base
+        if acceptance is not None:
+            for amount in read[together + n_pairs :]:
+                acceptance += amount
+        start = self._explained * n_inputs
+        parts = read[start : start + n_inputs]
+        for (i, j), first, second in zip(
+            self._ends,
+            read[halves : halves + n_pairs],
+            read[halves + n_pairs : together],
+            strict=True,
+        ):
             parts[i] += first
             parts[j] += second
         return LookedUp(logits, parts, acceptance)
 
 
-def _total(base: float, curve: list[float], pairs: list[float]) -> float:
-    total = base
-    for amount in curve:
-        total += amount
-    for amount in pairs:
-        total += amount
-    return total
+class _Cells:
+    """Lays tables one behind the other, and keeps where a lead's cell of each lies."""
 
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._n_inputs = len(sizes)
+        self._strides: list[dict[int, int]] = []
+        self._tables: list[NDArray[np.float64]] = []
 
-def _starts(sizes: Sequence[int]) -> list[int]:
-    starts, total = [], 0
-    for size in sizes:
-        starts.append(total)
-        total += size
-    return starts
+    def add_curves(self, curves: Sequence[NDArray[np.float64]]) -> None:
+        for i, curve in enumerate(curves):
+            self._strides.append({i: 1})
+            self._tables.append(curve)
+
+    def add_map(self, pair: PairTable, cells: NDArray[np.float64]) -> None:
+        self._strides.append({pair.i: cells.shape[1], pair.j: 1})
+        self._tables.append(cells.ravel())
+
+    def laid_out(
+        self,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Return strides, shape (n_tables, n_inputs), where each table starts, and all cells."""
+        strides = np.zeros((len(self._strides), self._n_inputs))
+        for place, own in enumerate(self._strides):
+            for position, stride in own.items():
+                strides[place, position] = stride
+        ends = np.cumsum([table.size for table in self._tables], dtype=np.float64)
+        starts = np.concatenate([[0.0], ends[:-1]])
+        return strides, starts, np.concatenate(self._tables)
