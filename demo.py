@@ -237,7 +237,7 @@ def wait_until_ready(address: str, service: subprocess.Popen[Any]) -> None:
         except (urllib.error.URLError, ConnectionError, TimeoutError):  # nobody listens yet
             time.sleep(0.1)
     log = (HOME / "serve.log").read_text("utf-8", errors="replace").splitlines()
-    last = [line for line in log if " lead_serve.access " not in line][-15:]
+    last = [line for line in log if "lead_serve.access" not in line][-15:]
     last.append(f"The service did not get ready; its last lines are above. {ANEW}")
     raise Stopped("\n".join(last))
 

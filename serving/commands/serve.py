@@ -17,6 +17,8 @@ __all__ = ["HOST_HINT", "AddressTaken", "WorkersNotPossible", "serve"]
 
 log = logging.getLogger("lead_serve")
 
+_SEND_BUFFER = 256 * 1024
+
 HOST_HINT = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 """What to type in a browser on the same machine when the service listens everywhere."""
 
@@ -70,6 +72,8 @@ def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # What a client does not take stays in the system's memory: a little of it, not megabytes each.
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
     try:
         listening.bind((host, port))
     except (OSError, UnicodeError) as error:

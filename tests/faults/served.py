@@ -41,10 +41,16 @@ class Served:
         return urlsplit(self.address).port or 0
 
     def ask(
-        self, method: str, path: str, body: bytes | None = None, **headers: str
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        seconds: float = 30,
+        **headers: str,
     ) -> tuple[int, dict[str, str], bytes]:
         """Ask once, on a connection of its own."""
-        asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        asking = http.client.HTTPConnection("127.0.0.1", self.port, timeout=seconds)
         try:
             given = {"Content-Type": "application/json"} if body is not None else {}
             given |= {name.replace("_", "-"): told for name, told in headers.items()}
@@ -80,8 +86,8 @@ class Served:
 
 
 @contextlib.contextmanager
-def serve(home: Path, log: Path, **settings: object) -> Iterator[Served]:
-    """Run the service over a home with a model, until the block ends."""
+def serve(home: Path, log: Path, *, has_model: bool = True, **settings: object) -> Iterator[Served]:
+    """Run the service over a home with a model, or without one, until the block ends."""
     given = {f"LEAD_{name.upper()}": str(value) for name, value in settings.items()}
     environment = {**os.environ, "LEAD_HOME": str(home), "LEAD_ACCESS": "open", **given}
     with log.open("wb") as lines:
@@ -95,7 +101,7 @@ def serve(home: Path, log: Path, **settings: object) -> Iterator[Served]:
     try:
         address = wait_for(lambda: _address(log, running), 60)
         served = Served(running, address, log)
-        wait_for(lambda: _is_ready(served), 60)
+        wait_for(lambda: _is_ready(served, "/readyz" if has_model else "/livez"), 60)
         yield served
     finally:
         with contextlib.suppress(ProcessLookupError):
@@ -181,7 +187,7 @@ def stall(served: Served, kind: str, n: int) -> list[socket.socket]:
             one.setblocking(False)
             # So many that the answers fill every buffer on the way.
             with contextlib.suppress(BlockingIOError):
-                one.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 60)
+                one.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 20)
         opened.append(one)
     return opened
 
