@@ -144,6 +144,14 @@ class Cluster:
                 self._server.wait(20)
             self._server = None
 
+    def reap(self) -> None:
+        """Take note that the server was killed, and remove what keeps another from starting."""
+        if self._server is not None:
+            self._server.wait(20)
+            self._server = None
+        time.sleep(0.5)  # its children notice, and let go of the shared memory
+        (self.data / "postmaster.pid").unlink(missing_ok=True)
+
     def backends(self, database: str) -> list[int]:
         """Return the server's children that work for a database, without the one that asks."""
         asked = (
