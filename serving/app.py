@@ -105,6 +105,9 @@ def create_app(
                 Removal(service.store), settings.retention_days, clock, partial(_kept, service)
             )
         )
+        meter.gauges["to_record"] = lambda: (
+            service.recorder.n_waiting + service.event_commits.n_waiting
+        )
         counting = asyncio.create_task(count_beside(meter, service.models))
         try:
             yield

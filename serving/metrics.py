@@ -73,7 +73,7 @@ class Meter:
             name: Counter()
             for name in ("refused", "decisions", "not_scored", "warnings", "unseen", "unrecorded")
         }
-        self.gauges: dict[str, Callable[[], float]] = {}
+        self.gauges: dict[str, Callable[[], float]] = {"resident": _resident_bytes}
         self.model: tuple[str, str] | None = None
         self.codes = RecentCodes()
         self._answers: dict[tuple[str, str, int], list[float]] = {}
@@ -161,6 +161,14 @@ class Meter:
             "models": {_SEPARATOR.join(self.model): 1} if self.model is not None else {},
             "workers": 1,
         }
+
+
+def _resident_bytes() -> float:
+    try:
+        n_pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        return float(n_pages * os.sysconf("SC_PAGE_SIZE"))
+    except (OSError, AttributeError):
+        return 0.0  # not told by this system
 
 
 async def count_beside(meter: Meter, models: ModelHolder) -> None:

@@ -43,6 +43,11 @@ class GroupCommit(Generic[_Given, _Told]):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def n_waiting(self) -> int:
+        """Rows that wait to be committed."""
+        return self._n_waiting
+
     async def start(self) -> None:
         """Begin to write."""
         self._task = asyncio.create_task(self._run())
@@ -130,6 +135,11 @@ class Recorder:
     async def stop(self) -> None:
         """Write what waits, then end."""
         await self._commits.stop()
+
+    @property
+    def n_waiting(self) -> int:
+        """Scores that wait to be committed."""
+        return self._commits.n_waiting
 
     async def record(self, predictions: Sequence[Prediction]) -> bool:
         """Return True once the scores are committed; False if that failed or took too long."""

@@ -91,7 +91,7 @@ def test_workers_add_up_and_a_dead_one_keeps_its_counts_but_not_its_state(tmp_pa
         2,
         pytest.approx(198.041),
     ]
-    assert total["gauges"] == {"in_work": 2}
+    assert total["gauges"]["in_work"] == 2
     assert (total["workers"], total["models"]) == (1, {"7\tabc": 1})
     assert json.loads(json.dumps(total))["scores"] == total["scores"]
 
@@ -165,3 +165,5 @@ def test_metrics_tell_what_was_scored_and_nothing_that_was_sent(client: TestClie
     assert read["lead_unseen_values_total", (("field", "source"),)] == 1
     assert read["lead_not_scored_total", (("why", "no_known_field"),)] == 1
     assert read["lead_store_up", ()] == 1
+    assert read["lead_recorder_waiting", ()] == 0
+    assert read["lead_resident_bytes", ()] > 1e6
