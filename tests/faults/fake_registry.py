@@ -85,7 +85,7 @@ def running(registry: FakeRegistry) -> Iterator[FakeRegistry]:
             if not self._fails():
                 self._answer()
 
-        do_POST = do_PUT = do_HEAD = do_GET
+        do_POST = do_PUT = do_HEAD = do_GET  # noqa: N815 - what the standard library looks for
 
         def _fails(self) -> bool:
             mode = registry.mode

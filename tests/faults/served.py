@@ -124,10 +124,10 @@ def _address(log: Path, running: subprocess.Popen[bytes]) -> str | None:
     return found[1] if found else None
 
 
-def _is_ready(served: Served) -> bool:
+def _is_ready(served: Served, path: str) -> bool:
     assert served.running.poll() is None, served.log.read_text("utf-8")
     try:
-        return served.ask("GET", "/readyz")[0] == 200
+        return served.ask("GET", path)[0] == 200
     except OSError:
         return False
 
