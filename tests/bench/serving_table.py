@@ -45,7 +45,19 @@ from tests.bench.subjects import BATCH, make_subject, requests_of, written
 if TYPE_CHECKING:
     from tests.bench.subjects import Subject
 
-__all__ = ["Cell", "Ratio", "Table", "as_markdown", "main", "measure", "ratios"]
+__all__ = [
+    "Cell",
+    "Ratio",
+    "Round",
+    "Table",
+    "as_markdown",
+    "keep",
+    "main",
+    "measure",
+    "ratios",
+    "section",
+    "with_section",
+]
 
 HEADING = "## What serving costs"
 PAGES = ("/", "/leads/{lead_id}", "/model", "/metrics", "/static/style.css")
@@ -542,7 +554,8 @@ ready after {start.ready_seconds:.2f} s ({start.ready_cpu_seconds:.2f} s).
 
 def with_section(page: str, new: str) -> str:
     """Return a page in which the section of this name is the new one; at the end if it had none."""
-    found = re.search(rf"^{re.escape(HEADING)}$.*?(?=^## |\Z)", page, re.M | re.S)
+    heading = new.partition("\n")[0]
+    found = re.search(rf"^{re.escape(heading)}$.*?(?=^## |\Z)", page, re.M | re.S)
     if found is None:
         return f"{page.rstrip()}\n\n{new}"
     rest = page[found.end() :]
@@ -562,9 +575,14 @@ def main(given: Sequence[str] | None = None) -> int:
         table = measure(subject, rounds=chosen.rounds, seconds=chosen.seconds, tell=_tell)
     sys.stdout.write(section(table))
     if chosen.markdown:
-        page = ROOT / "docs" / "results.md"
-        page.write_text(with_section(page.read_text("utf-8"), section(table)), "utf-8")
+        keep(section(table))
     return 0
+
+
+def keep(new: str) -> None:
+    """Put a section into ``docs/results.md``."""
+    page = ROOT / "docs" / "results.md"
+    page.write_text(with_section(page.read_text("utf-8"), new), "utf-8")
 
 
 def _tell(line: str) -> None:

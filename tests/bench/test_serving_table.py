@@ -157,7 +157,7 @@ def test_the_section_takes_the_place_of_the_one_before_and_of_nothing_else():
 
 def test_work_done_by_turns_is_measured_in_processor_seconds():
     spent = in_turn(
-        {"idle": lambda: time.sleep(0.05), "busy": lambda: sum(range(2_000_000))}, rounds=3
+        {"idle": lambda: time.sleep(0.05), "busy": lambda: sum(range(6_000_000))}, rounds=3
     )
 
     assert spent["idle"] < 0.02 < spent["busy"]
@@ -174,11 +174,11 @@ def test_a_server_is_waited_for_measured_and_ended_with_its_children(tmp_path: P
     with serve(command, port=port, ready="/", log=tmp_path / "hello.log") as server:
         assert 0 < server.ready_cpu_seconds < server.ready_seconds + 5
         assert server.ask("GET", "/") == (200, b'{"message":"Hello World"}')
-        loaded, cpu = load(server, requests, connections=2, seconds=1.0, most=400)
+        loaded, cpu = load(server, requests, connections=2, seconds=60, most=400)
         shape = server.shape()
 
     assert (loaded.n, loaded.statuses) == (400, {"200": 400})
-    assert 0 < cpu < 5
+    assert 0 < cpu < 20
     assert shape.processes == 1
     assert 20 < shape.largest_rss_mib == shape.rss_mib < 200
     assert shape.files > 3
