@@ -43,9 +43,12 @@ def prune(
     while some := removal.older_scores(before):
         n_scores += some
         time.sleep(pause_seconds)
-    while kept is not None and (some := removal.older_events(before, kept)):
+    after: int | None = None if kept is None else 0
+    while kept is not None and after is not None:
+        some, after = removal.older_events(before, kept, after)
         n_events += some
-        time.sleep(pause_seconds)
+        if some:
+            time.sleep(pause_seconds)
     removal.forget()
     return Removed(n_scores, n_events)
 

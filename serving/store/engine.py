@@ -78,6 +78,7 @@ def _engine(url: sa.URL, **options: Any) -> sa.Engine:
         url,
         json_serializer=lambda content: orjson.dumps(content).decode(),
         json_deserializer=orjson.loads,
+        hide_parameters=True,  # they hold what leads wrote, and errors are logged
         **options,
     )
 

@@ -67,27 +67,39 @@ class Removal:
             connection.execute(sa.delete(PREDICTIONS).where(PREDICTIONS.c.id.in_(ids)))
         return len(ids)
 
-    def older_events(self, before: datetime, kept_reasons: Collection[str] = ()) -> int:
-        """Delete some of the events received before a moment; 0: there are no more.
-
-        Rows are numbered as they come in, so the oldest ones are found without an index.
+    def older_events(
+        self, before: datetime, kept_reasons: Collection[str] = (), after: int = 0
+    ) -> tuple[int, int | None]:
+        """Delete those events received before a moment that are among the next ones in the table.
 
         Parameters
         ----------
         kept_reasons : collection of str
             Events with these reasons stay: who asked not to be contacted stays uncontacted.
+        after : int
+            Row number from which to go on.
+
+        Returns
+        -------
+        n_deleted : int
+            How many went.
+        after : int or None
+            Where to go on; None at the end of the table.
         """
         stays = EVENTS.c.reason.in_(sorted(kept_reasons))
-        oldest = (
-            sa.select(EVENTS.c.id, EVENTS.c.received_at)
-            .where(sa.or_(EVENTS.c.reason.is_(None), sa.not_(stays)))
+        following = (
+            sa.select(EVENTS.c.id, EVENTS.c.received_at, stays.label("stays"))
+            .where(EVENTS.c.id > after)
             .order_by(EVENTS.c.id)
             .limit(AT_ONCE)
         )
-        with self._store.writing() as connection:
-            ids = [row[0] for row in connection.execute(oldest) if row[1] < before]
-            connection.execute(sa.delete(EVENTS).where(EVENTS.c.id.in_(ids)))
-        return len(ids)
+        with self._store.reading() as connection:
+            rows = connection.execute(following).all()
+        ids = [row[0] for row in rows if row[1] < before and not row[2]]
+        if ids:
+            with self._store.writing() as connection:
+                connection.execute(sa.delete(EVENTS).where(EVENTS.c.id.in_(ids)))
+        return len(ids), rows[-1][0] if len(rows) == AT_ONCE else None
 
     def forget(self) -> None:
         """Leave no copy of what was deleted beside the database."""

@@ -1,0 +1,200 @@
+"""Deleting: nothing of a lead is left in any file, and what is old goes a little at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serving.app import create_app
+from serving.retention import kept_reasons, prune, prune_daily
+from serving.settings import ServeSettings
+from serving.store import Events, Predictions, Removal, Store, open_store
+from serving.store.actions import Actions
+from tests.serving.conftest import NOW
+from tests.serving.test_event_store import AGREED, event
+from tests.serving.test_store import prediction
+
+EVENT = {"at": "2026-11-19T10:00:00+09:00", "kind": "rejected", "reason": "do_not_contact"}
+
+
+@pytest.fixture
+def store(address: str) -> Iterator[Store]:
+    opened = open_store(address)
+    opened.migrate()
+    yield opened
+    opened.close()
+
+
+def bytes_of(home: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in sorted(home.glob("lead_serve.db*")))
+
+
+def test_a_deleted_lead_is_nowhere_in_the_files(
+    client: TestClient, settings: ServeSettings
+) -> None:
+    name = "canary-7f3a9c"
+    for k in range(20):
+        fields = {"source": "webinar", "prefecture": f"{name}-pref"}
+        client.post("/v1/score", json={"lead_id": name, "fields": fields})
+        told = EVENT | {"lead_id": name, "event_id": f"{name}-{k}", "actor": f"{name}-actor"}
+        assert client.post("/v1/events", json=told).status_code == 200
+    client.post("/v1/score", json={"lead_id": "other", "fields": {"source": "webinar"}})
+    assert name.encode() in bytes_of(settings.home)
+
+    answer = client.delete(f"/v1/leads/{name}")
+
+    assert answer.json() == {"status": "deleted", "scores": 20, "events": 20}
+    assert name.encode() not in bytes_of(settings.home)
+    assert client.get(f"/v1/leads/{name}").status_code == 404
+    assert client.get("/v1/leads/other").status_code == 200
+    assert client.delete(f"/v1/leads/{name}").json() == {
+        "status": "deleted",
+        "scores": 0,
+        "events": 0,
+    }
+
+
+def test_two_hundred_deleted_among_two_thousand_leave_no_trace(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'lead_serve.db'}")
+    store.migrate()
+    chance = random.Random(3)
+    names = [f"canary{chance.getrandbits(64):016x}" for _ in range(2_000)]
+    rows = [
+        replace(prediction(name), answer={"text": name * chance.randrange(1, 90)})
+        for name in names
+        for _ in range(chance.choice((1, 1, 3)))
+    ]
+    chance.shuffle(rows)
+    for start in range(0, len(rows), 100):
+        Predictions(store).add(rows[start : start + 100])
+    Events(store).add([[event(f"{name}-e", lead_id=name, actor=name) for name in names[::2]]])
+    gone = chance.sample(names, 200)
+
+    for name in gone:
+        Removal(store).of_lead(name, "test", NOW)
+    store.close()
+
+    left = bytes_of(tmp_path)
+    assert [name for name in gone if name.encode() in left] == []
+    assert len([name for name in names if name.encode() in left]) == 1_800
+
+
+def test_that_a_lead_was_deleted_is_written_down_but_not_which(store: Store) -> None:
+    Predictions(store).add([prediction("secret"), prediction("secret")])
+    Events(store).add([[event("e", lead_id="secret")]])
+
+    assert Removal(store).of_lead("secret", "hanako", NOW) == (2, 1)
+
+    (action,) = Actions(store).newest(10)
+    assert (action.actor, action.action) == ("hanako", "lead_deleted")
+    assert action.detail == {"scores": 2, "events": 1}
+    assert (Predictions(store).of_lead("secret"), Events(store).of_lead("secret")) == ([], [])
+
+
+def test_a_deleted_lead_is_scored_anew_as_one_that_never_was(client: TestClient) -> None:
+    client.post("/v1/events", json=EVENT | {"lead_id": "L-9"})
+    lead = {"lead_id": "L-9", "fields": {"source": "webinar"}}
+    assert client.post("/v1/score", json=lead).json()["decision"] == "suppress"
+
+    client.delete("/v1/leads/L-9")
+
+    assert client.post("/v1/score", json=lead).json()["decision"] != "suppress"
+
+
+def test_an_address_with_half_a_character_or_nul_is_no_bug(client: TestClient) -> None:
+    for path in ("/v1/leads/%00", "/v1/leads/a%00b"):
+        assert client.get(path).status_code == 422
+        assert client.delete(path).status_code == 422
+    assert client.get("/v1/leads/%ED%A0%80").status_code == 404
+
+
+# --- retention -----------------------------------------------------------------------------------
+
+
+def test_what_is_older_than_is_kept_goes_in_small_steps(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.store.removal.AT_ONCE", 7)
+    old, new = NOW - timedelta(days=400), NOW
+    scores = [replace(prediction(f"L{k}"), recorded_at=old if k < 40 else new) for k in range(60)]
+    Predictions(store).add(scores)
+    Events(store).add([[event(f"e{k}", received_at=old if k < 40 else new) for k in range(60)]])
+    removal = Removal(store)
+
+    assert removal.older_scores(NOW - timedelta(days=365)) == 7
+    removed = prune(removal, NOW - timedelta(days=365), set(), pause_seconds=0)
+
+    assert removed == (33, 40)
+    assert len(Predictions(store).latest(100)) == 20
+    assert len(Events(store).of_lead("L")) == 20
+    assert prune(removal, NOW - timedelta(days=365), set(), pause_seconds=0) == (0, 0)
+
+
+def test_who_asked_not_to_be_contacted_is_never_forgotten_by_age(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.store.removal.AT_ONCE", 2)
+    old = NOW - timedelta(days=900)
+    told = ["do_not_contact", "duplicate", "already_customer", "no_need", None, "no_budget"]
+    Events(store).add(
+        [[event(f"e{k}", kind="rejected", reason=r, received_at=old) for k, r in enumerate(told)]]
+    )
+
+    prune(Removal(store), NOW, kept_reasons(AGREED), pause_seconds=0)
+
+    assert {one.reason for one in Events(store).of_lead("L")} == set(told[:3])
+
+
+def test_events_wait_until_a_model_says_which_reasons_stay(store: Store) -> None:
+    Events(store).add([[event("e", received_at=NOW - timedelta(days=900))]])
+
+    assert prune(Removal(store), NOW, None, pause_seconds=0) == (0, 0)
+
+
+def test_a_service_prunes_when_it_is_told_to_and_never_else(
+    settings: ServeSettings, scorer: object
+) -> None:
+    from tests.serving.conftest import approved
+
+    approved(settings, scorer)  # type: ignore[arg-type]
+    store = open_store(settings.database_address)
+    Predictions(store).add(
+        [replace(prediction("old"), recorded_at=NOW - timedelta(days=40)), prediction("new")]
+    )
+    with TestClient(create_app(settings, clock=lambda: NOW)):
+        pass
+    assert len(Predictions(store).latest()) == 2
+
+    keeping = settings.model_copy(update={"retention_days": 30})
+    with TestClient(create_app(keeping, clock=lambda: NOW)) as client:
+        for _ in range(100):
+            if client.get("/v1/leads/old").status_code == 404:
+                break
+
+    assert [one.lead_id for one in Predictions(store).latest()] == ["new"]
+    store.close()
+
+
+def test_a_day_without_a_database_does_not_end_the_pruning(tmp_path: Path) -> None:
+    removal = Removal(open_store(f"sqlite:///{tmp_path / 'none.db'}"))  # there are no tables
+    days: list[int] = []
+
+    def clock() -> datetime:
+        days.append(1)
+        return datetime.now(UTC)
+
+    async def run() -> None:
+        task = asyncio.create_task(prune_daily(removal, 30, clock, set, every_seconds=0.01))
+        while len(days) < 3:
+            await asyncio.sleep(0.01)
+        task.cancel()
+
+    asyncio.run(run())
+    assert len(days) >= 3
