@@ -20,6 +20,13 @@ _REFUSALS = {
     "403": "The key lacks the right; `detail` says which.",
     "429": "Too many requests or wrong keys. Wait as Retry-After says.",
 }
+_ALWAYS = {
+    "408": "The request was not whole in time.",
+    "414": "The address is longer than 8 KiB.",
+    "431": "The headers are larger than they may be.",
+    "503": "No room for more requests, or a part is away. Wait as Retry-After says.",
+}
+"""What any route may answer before it sees a request."""
 
 
 def describe_access(app: FastAPI) -> None:
@@ -41,6 +48,9 @@ def _describe(schema: dict[str, Any]) -> None:
     told = {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
+            for status, meaning in _ALWAYS.items():
+                answer = {"description": meaning, "content": told}
+                operation["responses"].setdefault(status, answer)
             row = row_of(method.upper(), re.sub(r"\{[^}]*\}", "x", path))
             if row is None or row.asks == "nothing":
                 continue
