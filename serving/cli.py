@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import typer
-from rich.console import Console
 
 from features.errors import LeadQualityError
 from serving.commands.account import account_app
@@ -57,6 +56,8 @@ def main() -> None:
     try:
         app()
     except LeadQualityError as error:
+        from rich.console import Console
+
         Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), markup=False)
         sys.exit(1)
 
