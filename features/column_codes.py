@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +24,7 @@ does not grow with the number of different values."""
 
 def encode_columns(
     encoder: LeadEncoder,
-    columns: Mapping[str, Sequence[object]],
+    columns: Mapping[str, Sequence[object] | NDArray[Any]],
     as_of: datetime | Sequence[datetime],
 ) -> tuple[NDArray[np.int32], dict[str, NDArray[np.bool_]]]:
     """Return the codes of leads given as columns, and of each field whose values failed; see
@@ -43,7 +43,11 @@ def encode_columns(
         rows = slice(start, min(start + PART, n_leads))
         for name, reader in readers.items():
             column = columns.get(name)
-            raws = None if column is None else column[rows]
+            raws: Sequence[object] | None = None
+            if isinstance(column, np.ndarray):
+                raws = column[rows].tolist()  # Python's own numbers and texts are read faster
+            elif column is not None:
+                raws = column[rows]
             if name == ARRIVAL:
                 moments = (
                     [as_of] * (rows.stop - start) if isinstance(as_of, datetime) else as_of[rows]
@@ -51,7 +55,9 @@ def encode_columns(
                 raws = _with_arrivals(raws, moments)
             if raws is None:
                 continue
-            codes[rows, reader.positions], failed = reader.of_column(raws)
+            read, failed = reader.of_column(raws)
+            for place, position in enumerate(reader.positions):
+                codes[rows, position] = read[:, place]
             if failed is not None:
                 unreadable.setdefault(name, np.zeros(n_leads, np.bool_))[rows] = failed
     return codes, unreadable

@@ -167,7 +167,7 @@ class LeadEncoder:
 
     def encode_columns(
         self,
-        columns: Mapping[str, Sequence[object]],
+        columns: Mapping[str, Sequence[object] | NDArray[Any]],
         as_of: datetime | Sequence[datetime],
     ) -> tuple[Codes, dict[str, NDArray[np.bool_]]]:
         """Return the codes of leads given as columns, and which values could not be read.

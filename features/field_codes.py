@@ -107,7 +107,7 @@ class FieldCodes:
             # 1, 1.0 and True are equal, but need not be read alike.
             rows = [self.of(raw) for raw in raws]
         else:
-            seen = _Seen(self.of)
+            seen = _Seen(self.of if self._keeps else self._read)
             seen[None] = self._nothing
             rows = list(map(seen.__getitem__, raws))
         failed = None

@@ -10,7 +10,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
@@ -48,6 +48,10 @@ Value = float | str | None
 Kind = Literal["number", "category"]
 _INSTANT = timedelta(microseconds=1)
 _LONGEST_BLANK = 1000
+_STEADY_SINCE = 1970
+_STEADY_START = datetime(_STEADY_SINCE, 1, 1, tzinfo=UTC)
+_STEADY_DAYS = 70 * 366
+"""From then on zones follow rules that come again each year."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,12 @@ class Habits:
     def _blank_keys(self) -> frozenset[str | None]:
         return frozenset(text.category_key(blank) for blank in self.blanks)
 
+    @cached_property
+    def is_steady(self) -> bool:
+        """Whether the zone's clocks have never been changed since 1970, and never will be."""
+        days = (_STEADY_START + timedelta(days=day) for day in range(_STEADY_DAYS))
+        return len({day.astimezone(self.zone).utcoffset() for day in days}) == 1
+
     def is_blank(self, raw: object) -> bool:
         """Return whether a value is one of the company's ways to write nothing."""
         if not self.blanks or not isinstance(raw, str) or len(raw) > _LONGEST_BLANK:
@@ -168,6 +178,9 @@ def _weekday_and_hour(raw: object, habits: Habits) -> tuple[Value, ...]:
     written = text.parse_time(raw, habits.zone, habits.date_formats)
     if written is None:
         return None, None
+    if habits.is_steady and written.year > _STEADY_SINCE:
+        is_midnight = not (written.hour or written.minute or written.second or written.microsecond)
+        return _WEEKDAYS[written.weekday()], None if is_midnight else float(written.hour)
     # By way of UTC, so that a time that a clock change skipped is read as the one after it.
     instant = written.astimezone(UTC)
     moment = instant.astimezone(habits.zone)

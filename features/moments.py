@@ -37,6 +37,7 @@ _COMPACT = re.compile(
     re.ASCII,
 )
 _MILLISECONDS = re.compile(r"\d{13}", re.ASCII)
+_SLASHED = re.compile(r"\d{4}/\d{2}/\d{2}(?: \d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 
 
@@ -58,12 +59,7 @@ def parse_time(value: object, zone: ZoneInfo, formats: Sequence[str] = ()) -> da
     '2026-01-05T13:05:00+09:00'
     """
     if isinstance(value, str):
-        moment = None
-        if not formats and len(value) <= 32 and value[4:5] == "-":
-            try:  # what programs write
-                moment = datetime.fromisoformat(value)
-            except ValueError:
-                moment = None
+        moment = None if formats or len(value) > 32 else _as_programs_write(value)
     elif isinstance(value, datetime):
         moment = None if is_blank(value) else value
     elif isinstance(value, date):
@@ -78,6 +74,18 @@ def parse_time(value: object, zone: ZoneInfo, formats: Sequence[str] = ()) -> da
     if not _FIRST_YEAR < moment.year < _LAST_YEAR:
         raise Unreadable(f"a year outside {_FIRST_YEAR} to {_LAST_YEAR}")
     return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
+
+
+def _as_programs_write(value: str) -> datetime | None:
+    """Read the commonest forms at once; None leaves a text to the readers of all forms."""
+    try:
+        if value[4:5] == "-":
+            return datetime.fromisoformat(value)
+        if _SLASHED.fullmatch(value) is not None:
+            return datetime.fromisoformat(value.replace("/", "-"))
+    except ValueError:
+        pass
+    return None
 
 
 def _iso(text: str) -> datetime | None:

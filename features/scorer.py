@@ -178,14 +178,14 @@ class LeadScorer:
 
     def score_columns(
         self,
-        columns: Mapping[str, Sequence[object]],
+        columns: Mapping[str, Sequence[object] | NDArray[Any]],
         as_of: datetime | Sequence[datetime],
     ) -> ScoredColumns:
         """Return the answers for leads given as columns; each row bit-equal to `score`.
 
         Parameters
         ----------
-        columns : mapping of str to sequence
+        columns : mapping of str to sequence or ndarray
             Raw values by field, None where nothing is given; all of one length. A behaviour is
             given as its number; without its column it is missing, as when acts are not known.
             Columns that the definition does not have are passed over.

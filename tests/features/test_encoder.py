@@ -313,3 +313,20 @@ def test_a_midnight_that_a_clock_change_skipped_has_no_hour_either():
     for written in ("2017-10-15", "2017-10-15T01:00:00-02:00"):
         assert hour.read(written, brazil) is None
         assert weekday.read(written, brazil) == "sun"
+
+
+def test_a_zone_whose_clocks_never_change_is_read_in_the_same_way_only_faster():
+    tokyo, slow = Habits(ZoneInfo("Asia/Tokyo")), Habits(ZoneInfo("Asia/Tokyo"))
+    slow.__dict__["is_steady"] = False
+    assert tokyo.is_steady
+    assert not Habits(ZoneInfo("America/Sao_Paulo")).is_steady
+    assert not Habits(ZoneInfo("Europe/Berlin")).is_steady
+    weekday, hour = derivations_of(load_definition().fields["arrived_at"])
+
+    for written in (
+        "2026-01-05", "2026-01-05T00:00:00.000001", "2026-01-05T15:00:00Z", "2026/01/05 23:59",
+        "2026/01/05 00:00", "1951-05-06 01:30", "1969-12-31 23:59", "1970-01-01", "2199-12-31",
+        NOW,
+    ):  # fmt: skip
+        for one in (weekday, hour):
+            assert one.read(written, tokyo) == one.read(written, slow)
