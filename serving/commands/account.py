@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serving.commands.who import account_name
 from serving.settings import read_settings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def add(
 
     account = make_account(name, scope, _password(), datetime.now(UTC))
     with _accounts() as accounts:
-        accounts.add(account, getpass.getuser())
+        accounts.add(account, account_name())
     typer.echo(f"{account.name} may sign in ({', '.join(sorted(account.scopes))}).")
 
 
@@ -72,7 +72,7 @@ def show() -> None:
 def disable(name: NameArgument) -> None:
     """Let a person in no more, and end what they have open."""
     with _accounts() as accounts:
-        accounts.disable(name, datetime.now(UTC), getpass.getuser())
+        accounts.disable(name, datetime.now(UTC), account_name())
     typer.echo(f"{name} is signed out and may not sign in. A new password opens the account again.")
 
 
@@ -83,7 +83,7 @@ def password(name: NameArgument) -> None:
 
     hashed = hash_password(_password())
     with _accounts() as accounts:
-        accounts.set_password(name, hashed, datetime.now(UTC), getpass.getuser())
+        accounts.set_password(name, hashed, datetime.now(UTC), account_name())
     typer.echo(f"{name} has a new password.")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serving.commands.who import account_name
 from serving.settings import ServeSettings, read_settings
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def approve(
     served = read_settings().model_name
     settings = read_settings(model_name=name)
     with _approver(settings) as (approver, _):
-        approval = approver.approve(version, why.strip(), who or _account())
+        approval = approver.approve(version, why.strip(), who or account_name())
     if approval.model_name == served:
         then = "A running service takes it within seconds."
     else:
@@ -50,7 +51,7 @@ def rollback(why: Why, name: Name = None, who: Who = None) -> None:
     _check(why)
     settings = read_settings(model_name=name)
     with _approver(settings) as (approver, _):
-        approval = approver.roll_back(None, why.strip(), who or _account())
+        approval = approver.roll_back(None, why.strip(), who or account_name())
     typer.echo(
         f"Version {approval.version} of {approval.model_name} may serve again "
         f"(digest {approval.digest[:12]}…). A running service takes it within seconds."
@@ -83,12 +84,6 @@ def models(name: Name = None) -> None:
 def _check(why: str) -> None:
     if not why.strip():
         raise typer.BadParameter("say in a few words why the model may serve", param_hint="--why")
-
-
-def _account() -> str:
-    import getpass
-
-    return getpass.getuser()
 
 
 @contextmanager

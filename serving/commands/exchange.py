@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from features.errors import LeadQualityError
+from serving.commands.who import account_name
 from serving.settings import ServeSettings, read_settings
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def import_events(
         events = Events(store)
         definition = _definition(settings, store)
         service = EventService(events, lambda: datetime.now(UTC), definition)
-        read = read_in(file, service, events, _actor())
+        read = read_in(file, service, events, account_name())
         _note(store, "events_imported", read._asdict())
     typer.echo(f"{read.n_new:,} event(s) stored; {read.n - read.n_new:,} were there already.")
 
@@ -112,11 +112,4 @@ def _definition(settings: ServeSettings, store: Store) -> LeadDefinition:
 def _note(store: Store, action: str, detail: dict[str, object]) -> None:
     from serving.store.actions import Action, Actions
 
-    Actions(store).add(Action(datetime.now(UTC), _actor(), action, detail))
-
-
-def _actor() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user has a number and often no name
-        return "command line"
+    Actions(store).add(Action(datetime.now(UTC), account_name(), action, detail))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from serving.commands.who import account_name
 from serving.settings import read_settings
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def add(
     """Make a key. It is printed once, on standard output, and kept nowhere."""
     from serving.keys import make_key
 
-    key, shown = make_key(name, scope, by=getpass.getuser(), now=datetime.now(UTC), days=days)
+    key, shown = make_key(name, scope, by=account_name(), now=datetime.now(UTC), days=days)
     with _keys() as keys:
         keys.add(key)
     _show_once(key, shown)
@@ -96,7 +96,7 @@ def rotate(
     now = datetime.now(UTC)
     with _keys() as keys:
         old = keys.one(_bare(key_id))
-        key, shown = make_key(old.name, old.scopes, by=getpass.getuser(), now=now, days=days)
+        key, shown = make_key(old.name, old.scopes, by=account_name(), now=now, days=days)
         keys.rotate(old.key_id, key, now + timedelta(hours=overlap_hours))
     _show_once(key, shown)
     typer.echo(f"lq_{old.key_id}_… still opens for {overlap_hours:g} hours.", err=True)
@@ -106,7 +106,7 @@ def rotate(
 def revoke(key_id: KeyIdArgument) -> None:
     """End a key; running services turn it away within two seconds."""
     with _keys() as keys:
-        key = keys.revoke(_bare(key_id), datetime.now(UTC), getpass.getuser())
+        key = keys.revoke(_bare(key_id), datetime.now(UTC), account_name())
     typer.echo(f"lq_{key.key_id}_… ({key.name}) is revoked.")
 
 

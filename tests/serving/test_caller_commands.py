@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from serving import cli
+from serving.commands.who import account_name
 from serving.settings import ServeSettings
 from serving.store import open_store
 from serving.store.accounts import Accounts
@@ -146,3 +147,14 @@ def test_an_open_door_on_a_foreign_address_is_refused_at_the_start(
     code, _, err = typed("serve --host 0.0.0.0 --port 0")
 
     assert (code, "LEAD_ACCESS=open lets everybody in" in err) == (1, True)
+
+
+def test_an_account_of_a_container_without_a_name_can_type_commands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 10001")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+
+    assert account_name() == "command line"
