@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from functools import partial
 
-from fastapi import FastAPI
+import orjson
+from fastapi import FastAPI, Request, Response
 
 from serving.approving import Approver
 from serving.asking import Asking
@@ -135,6 +136,7 @@ def create_app(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
+        openapi_url=None,
     )
     app.state.meter, app.state.readiness = meter, readiness
     for routes in (
@@ -152,6 +154,7 @@ def create_app(
     ):
         app.include_router(routes.router)
     add_pages(app)
+    _add_schema(app)
     add_error_handlers(app)
     describe_access(app)
     app.add_middleware(FastLane)
@@ -162,6 +165,18 @@ def create_app(
     app.add_middleware(Guard, settings=settings, origins=Origins(settings))
     app.add_middleware(Envelope, answered=meter.answered)
     return app
+
+
+def _add_schema(app: FastAPI) -> None:
+    written: list[bytes] = []
+
+    async def schema(_: Request) -> Response:
+        # Written once: each time would cost as much as twenty scores.
+        if not written:
+            written.append(orjson.dumps(app.openapi()))
+        return Response(written[0], media_type="application/json")
+
+    app.add_route("/openapi.json", schema, methods=["GET", "HEAD"], include_in_schema=False)
 
 
 def _make_service(
