@@ -67,7 +67,17 @@ def load_model(models: Path, approval: Approval) -> ServingModel:
     ArtefactRefused
         If it is not whole, or not the one that was approved.
     """
-    scorer = LeadScorer.load(folder_of(models, approval), approval.manifest_digest)
+    try:
+        scorer = LeadScorer.load(folder_of(models, approval), approval.manifest_digest)
+    except OSError as error:
+        raise ArtefactRefused(
+            f"The models' folder cannot be read ({type(error).__name__}). Check its permissions.",
+            "file_unreadable",
+        ) from error
+    except MemoryError as error:
+        raise ArtefactRefused(
+            "The model needs more memory than there is. Train a smaller one.", "trial_failed"
+        ) from error
     if scorer.model_digest != approval.digest:
         raise ArtefactRefused(
             "The folder holds another model than the one approved. Approve it again.",

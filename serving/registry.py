@@ -12,7 +12,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,7 +121,7 @@ class Registry:
             If the store does not answer in time.
         """
         seconds = min(ASK_SECONDS, self._settings.fetch_seconds)
-        return str(self._ask({"do": "propose"}, seconds, Path(tempfile.gettempdir()))["version"])
+        return str(self._ask({"do": "propose"}, seconds, self._settings.models_folder)["version"])
 
     def stop(self) -> None:
         """End every child, and let no other begin."""
@@ -172,33 +171,44 @@ class Registry:
         with self._guard:
             if self._is_stopped:
                 raise ModelUnavailable("The service is ending; nothing was fetched.")
-            child = subprocess.Popen(
-                [sys.executable, "-P", "-m", "serving.champion"],  # our own module, no shell
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                errors="replace",
-                cwd=folder,
-                env=_environment(folder),
-                start_new_session=True,
-            )
+            child = _start(folder)
             self._running.add(child)
         try:
             printed, complained = child.communicate(asked, timeout=seconds)
         except subprocess.TimeoutExpired as error:
-            _kill(child)
-            child.communicate()
             raise ModelUnavailable(
                 f"The MLflow store did not answer within {seconds:g} s (LEAD_FETCH_SECONDS). Check "
                 "LEAD_TRACKING_URI and that the store runs. What serves now goes on."
             ) from error
         finally:
+            if child.poll() is None:  # its time is over, or somebody pressed Ctrl-C
+                _kill(child)
+                child.communicate()
             with self._guard:
                 self._running.discard(child)
         if self._is_stopped:
             raise ModelUnavailable("The service is ending; nothing was fetched.")
         return child.returncode, printed, complained
+
+
+def _start(folder: Path) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "serving.champion"],  # our own module, no shell
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            cwd=folder,
+            env=_environment(folder),
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ModelUnavailable(
+            f"The process that asks MLflow could not be started ({type(error).__name__}). "
+            "What serves now goes on."
+        ) from error
 
 
 def _absolute(address: str) -> str:

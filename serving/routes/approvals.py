@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
@@ -22,6 +24,7 @@ __all__ = ["router"]
 router = APIRouter(route_class=StrictRoute, tags=["model"])
 
 MOST_WHY = 500
+LOOK_SECONDS = 0.5
 _REFUSALS = (400, 409, 413, 415, 422, 503)
 
 
@@ -89,7 +92,7 @@ async def approve(asked: ApprovalIn, request: Request, service: ServiceDep) -> J
         service.models.refresh()
         return approval
 
-    return JSONBytes(_answer(service, await run_in_threadpool(fetch_and_swap)))
+    return JSONBytes(_answer(service, await _done_or_ended(service, fetch_and_swap)))
 
 
 @router.post("/v1/rollback", response_class=JSONBytes, responses=told(ApprovalAnswer, *_REFUSALS))
@@ -104,7 +107,17 @@ async def roll_back(asked: RollbackIn, request: Request, service: ServiceDep) ->
         service.models.refresh()
         return approval
 
-    return JSONBytes(_answer(service, await run_in_threadpool(go_back)))
+    return JSONBytes(_answer(service, await _done_or_ended(service, go_back)))
+
+
+async def _done_or_ended(service: Service, work: Callable[[], Approval]) -> Approval:
+    """Wait for a thread; when the process is told to end, no child holds it up."""
+    running = asyncio.ensure_future(run_in_threadpool(work))
+    while not running.done():
+        await asyncio.wait((running,), timeout=LOOK_SECONDS)
+        if service.readiness.is_ending:
+            service.registry.stop()
+    return await running
 
 
 def _answer(service: Service, approval: Approval) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -173,6 +174,29 @@ def test_a_note_of_another_worker_that_is_misshapen_says_nothing(
     first.close()
 
     assert second.state == RegistryState("unknown")
+
+
+def test_an_approval_in_work_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    approved(ServeSettings(access="open", home=home), small_scorer())
+    told: list[int] = []
+    with (
+        failing("black hole") as (address, _),
+        serve(home, tmp_path / "log", tracking_uri=address, registry_seconds=0) as served,
+    ):
+
+        def approve() -> None:
+            told.append(served.ask("POST", "/v1/approvals", APPROVE, seconds=60)[0])
+
+        asking = threading.Thread(target=approve)
+        asking.start()
+        wait_for(lambda: list(home.glob("models/.fetching-*")), 30)
+
+        took = served.end()
+        asking.join()
+
+    assert told == [503]
+    assert took < 8
 
 
 @pytest.mark.faults
