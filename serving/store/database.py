@@ -62,6 +62,7 @@ class Store:
         self._reader = engine.execution_options(
             lead_reads_only=True, lead_patience=PATIENCE_SECONDS
         )
+        self._writer = engine.execution_options(lead_patience=PATIENCE_SECONDS)
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._turn = threading.Lock()
 
@@ -84,7 +85,9 @@ class Store:
         StoreUnavailable
             If the database cannot be reached, or stays locked.
         """
-        engine = self._engine.execution_options(lead_patience=patience)
+        engine = self._writer
+        if patience != PATIENCE_SECONDS:
+            engine = engine.execution_options(lead_patience=patience)
         with self._in_turn(patience), as_unavailable(), engine.begin() as connection:
             yield connection
 

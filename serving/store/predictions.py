@@ -87,10 +87,15 @@ class Predictions:
     def add(self, predictions: Sequence[Prediction]) -> None:
         """Record scores in one transaction; when this returns they are committed."""
         if predictions:
-            # Bound as the driver wants them: building the statement anew for each row would cost
-            # more than all that SQLite does with it.
-            # In pieces, because a row takes several times the room of what is stored of it.
+            # Bound as the driver wants them: SQLAlchemy's way from a row to its statement costs
+            # more than all that SQLite does with it. In pieces or one by one, because a row takes
+            # several times the room of what is stored of it.
             with self._store.writing() as connection:
+                if self._is_sqlite:
+                    cursor = connection.connection.cursor()
+                    cursor.executemany(self._insert, map(self._row, predictions))  # type: ignore[arg-type]
+                    cursor.close()
+                    return
                 for start in range(0, len(predictions), _AT_ONCE):
                     rows = [self._row(one) for one in predictions[start : start + _AT_ONCE]]
                     connection.exec_driver_sql(self._insert, rows)
