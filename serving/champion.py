@@ -286,7 +286,11 @@ def _from_server(tracking_uri: str, path: str) -> Iterator[Chunks]:
         if answer.status_code == 404:
             raise FileNotFoundError(path)
         if answer.status_code != 200:
-            raise OSError(f"status {answer.status_code}")
+            raise StoreSilent(
+                f"The MLflow server answered {answer.status_code} when asked for a model's file. "
+                "Check that it hands out artefacts and that the account may read. What serves now "
+                "goes on."
+            )
         yield answer.iter_content(chunk_size=_CHUNK)
 
 

@@ -248,7 +248,7 @@ def test_without_a_model_a_service_lives_and_is_ready_when_one_can_be_approved(
             assert served.ask("GET", "/readyz")[0] == 503
             if mode == "refused":
                 return
-            registry.mode = "ok"
+            registry.mode, registry.elsewhere = "ok", ""
             status, _, body = served.ask("POST", "/v1/approvals", APPROVE, seconds=120)
             assert status == 200, body
             assert served.ask("GET", "/readyz")[0] == 200

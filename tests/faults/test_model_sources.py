@@ -207,7 +207,7 @@ def test_a_redirect_is_not_followed_wherever_it_comes_from(scratch: Path, model:
     with canary() as watched:
         with (
             running(FakeRegistry(folder=model, elsewhere=f"{watched.address}/x")) as registry,
-            pytest.raises(champion.StoreSilent, match="no answer to work with"),
+            pytest.raises(champion.StoreSilent, match="answered 302"),
         ):
             champion._fetch(asked_of(registry, scratch))
         redirecting = FakeRegistry(folder=model, mode="redirect", elsewhere=watched.address)
