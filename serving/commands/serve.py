@@ -50,8 +50,8 @@ def serve(
         raise WorkersNotPossible(
             "Several workers cannot share a port on Windows. Set LEAD_WORKERS=1."
         )
-    set_up_log(settings.log_format)
     listening = _listen(settings.host, settings.port)
+    set_up_log(settings.log_format)
     shown = HOST_HINT.get(settings.host, settings.host)
     address = f"http://{shown}:{listening.getsockname()[1]}"
     log.info(
