@@ -19,7 +19,7 @@ from features.binning import MAX_BINS, MIN_LEADS_PER_LEVEL, ONE_IN
 from features.column_codes import encode_columns
 from features.definition import LeadDefinition
 from features.errors import ArtefactRefused
-from features.events import Act, behaviour_values
+from features.events import Act, Measured, acts_by_kind
 from features.field_codes import FieldCodes
 from features.inputs import (
     ARRIVAL,
@@ -149,11 +149,14 @@ class LeadEncoder:
                 if name != ARRIVAL:
                     continue
                 raw = as_of
-            read = field.of(raw)
+            read = (field.kept.get(raw) if type(raw) is str else None) or field.of(raw)
             if not read:
                 unreadable.append(name)
-            for position, code in zip(field.positions, read, strict=False):
-                codes[position] = code
+                continue
+            codes[field.positions[0]] = read[0]
+            if len(read) > 1:
+                for position, code in zip(field.positions, read, strict=True):
+                    codes[position] = code
         self._fill_behaviours(lead, codes, unreadable)
         unknown = 0
         for name in fields:
@@ -227,6 +230,11 @@ class LeadEncoder:
         )
 
     @cached_property
+    def _measured(self) -> tuple[Measured, ...]:
+        behaviours = self.definition.behaviours
+        return tuple(Measured.by(behaviours[name]) for name, _, _ in self.behaviour_inputs)
+
+    @cached_property
     def _synonyms(self) -> dict[str, dict[str, str]]:
         return {
             name: synonyms_of(field.values)
@@ -235,18 +243,18 @@ class LeadEncoder:
         }
 
     def _fill_behaviours(self, lead: LeadInput, codes: list[int], unreadable: list[str]) -> None:
-        acts, fields = lead.acts, lead.fields
-        computed: Mapping[str, Value] = {}
-        if acts is not None and self.behaviour_inputs:
-            computed = behaviour_values(self.definition.behaviours, acts, lead.as_of)
-        for name, position, given in self.behaviour_inputs:
-            value = computed.get(name)
+        acts, fields, as_of = lead.acts, lead.fields, lead.as_of
+        done = None if acts is None else acts_by_kind(acts, as_of)
+        for (name, position, given), measured in zip(
+            self.behaviour_inputs, self._measured, strict=True
+        ):
+            if done is not None:
+                codes[position] = given.code(measured.value(done, as_of))
             if fields.get(name) is not None:
                 try:
-                    value = parse_number(fields[name])
+                    codes[position] = given.code(parse_number(fields[name]))
                 except Unreadable:
                     unreadable.append(name)
-            codes[position] = given.code(value)
 
     # -- learning ------------------------------------------------------------------------------
 

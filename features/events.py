@@ -8,7 +8,14 @@ from typing import NamedTuple
 
 from features.definition import Behaviour
 
-__all__ = ["EVENT_KINDS", "ORDER_AT_SAME_TIME", "Act", "behaviour_values"]
+__all__ = [
+    "EVENT_KINDS",
+    "ORDER_AT_SAME_TIME",
+    "Act",
+    "Measured",
+    "acts_by_kind",
+    "behaviour_values",
+]
 
 EVENT_KINDS = ("accepted", "rejected", "touched", "won", "lost", "recycled", "audit", "retracted")
 """Kinds of sales decisions and outcomes; a `retracted` event names the event it takes back."""
@@ -58,26 +65,51 @@ def behaviour_values(
     as_of : datetime
         The scoring time, with a time zone.
     """
-    by_kind: dict[str, list[Act]] = {}
+    done = acts_by_kind(acts, as_of)
+    return {
+        name: Measured.by(behaviour).value(done, as_of) for name, behaviour in behaviours.items()
+    }
+
+
+def acts_by_kind(acts: Iterable[Act], as_of: datetime) -> dict[str, list[Act]]:
+    """Return the acts at or before `as_of`, by kind."""
+    done: dict[str, list[Act]] = {}
     for act in acts:
         if act.at <= as_of:
-            by_kind.setdefault(act.kind, []).append(act)
-    values: dict[str, float | None] = {}
-    for name, behaviour in behaviours.items():
-        done = by_kind.get(behaviour.kind)
-        if done is not None:
-            values[name] = _value(behaviour, done, as_of)
-        else:
-            values[name] = None if behaviour.measure == "days_since_last" else 0.0
-    return values
+            done.setdefault(act.kind, []).append(act)
+    return done
 
 
-def _value(behaviour: Behaviour, done: Sequence[Act], as_of: datetime) -> float | None:
-    measure = behaviour.measure
-    since = as_of - timedelta(days=behaviour.window_days)
-    inside = [act for act in done if act.at > since]
-    if measure == "count":
-        return float(len(inside))
-    if measure == "sum":
-        return float(sum(sorted(act.amount or 0.0 for act in inside)))
-    return (as_of - max(act.at for act in inside)) / _DAY if inside else None
+class Measured(NamedTuple):
+    """How a behaviour is measured, ready to be computed again and again.
+
+    Attributes
+    ----------
+    kind, measure : str
+        As of `Behaviour`.
+    window : timedelta
+        How far back it looks.
+    """
+
+    kind: str
+    measure: str
+    window: timedelta
+
+    @classmethod
+    def by(cls, behaviour: Behaviour) -> Measured:
+        """Return how `behaviour` is measured."""
+        return cls(behaviour.kind, behaviour.measure, timedelta(days=behaviour.window_days))
+
+    def value(self, done: Mapping[str, Sequence[Act]], as_of: datetime) -> float | None:
+        """Return the value at `as_of` from what `acts_by_kind` gives."""
+        of_kind = done.get(self.kind)
+        measure = self.measure
+        if of_kind is None:
+            return None if measure == "days_since_last" else 0.0
+        since = as_of - self.window
+        inside = [act for act in of_kind if act.at > since]
+        if measure == "count":
+            return float(len(inside))
+        if measure == "sum":
+            return float(sum(sorted(act.amount or 0.0 for act in inside)))
+        return (as_of - max(act.at for act in inside)) / _DAY if inside else None
