@@ -12,6 +12,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,7 +122,10 @@ class Registry:
             If the store does not answer in time.
         """
         seconds = min(ASK_SECONDS, self._settings.fetch_seconds)
-        return str(self._ask({"do": "propose"}, seconds, self._settings.models_folder)["version"])
+        folder = self._settings.models_folder
+        if not folder.is_dir():  # before the first approval
+            folder = Path(tempfile.gettempdir())
+        return str(self._ask({"do": "propose"}, seconds, folder)["version"])
 
     def stop(self) -> None:
         """End every child, and let no other begin."""
