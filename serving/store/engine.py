@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import random
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -169,11 +171,32 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     patience = options.get("lead_patience", PATIENCE_SECONDS)
     # Past SQLAlchemy's statements, which cost more than the transaction: this is in every score.
     cursor = connection.connection.cursor()
-    if patience != connection.info.get("lead_patience", PATIENCE_SECONDS):
-        cursor.execute(f"PRAGMA busy_timeout={int(1000 * patience)}")
-        connection.info["lead_patience"] = patience
-    cursor.execute("BEGIN" if options.get("lead_reads_only", False) else "BEGIN IMMEDIATE")
+    cursor.execute("PRAGMA busy_timeout=0")
+    if options.get("lead_reads_only", False):
+        cursor.execute("BEGIN")
+        _take(cursor, "PRAGMA schema_version", patience)
+    else:
+        _take(cursor, "BEGIN IMMEDIATE", patience)
+    cursor.execute(f"PRAGMA busy_timeout={int(1000 * patience)}")
     cursor.close()
+
+
+def _take(cursor: Any, statement: str, seconds: float) -> None:
+    """Run a statement that takes a lock, as soon as the lock is free.
+
+    SQLite itself asks again at longer and longer intervals, up to a tenth of a second, and never
+    hits the moment between two transactions of a process that writes without a pause.
+    """
+    ends = time.monotonic() + seconds
+    while True:
+        try:
+            cursor.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+            if not is_busy or time.monotonic() > ends:
+                raise
+        time.sleep(random.uniform(0.0003, 0.0015))
 
 
 def _follow_the_file(engine: sa.Engine, path: Path) -> None:

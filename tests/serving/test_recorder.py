@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import serving.recorder
 from serving.errors import StoreUnavailable
-from serving.recorder import Recorder
+from serving.recorder import GroupCommit, Recorder
 from serving.store import Predictions, open_store
 from tests.serving.test_store import prediction
 
@@ -119,3 +120,37 @@ def test_a_full_queue_and_a_stopped_recorder_refuse_at_once(
         return [before, full, empty]
 
     assert asyncio.run(run()) == [False, False, True]
+
+
+def test_a_row_that_the_database_refuses_costs_nobody_else_theirs(address: str) -> None:
+    store = open_store(address)
+    store.migrate()
+
+    async def run() -> list[bool]:
+        recorder = Recorder(Predictions(store))
+        await recorder.start()
+        rows = [prediction("good"), replace(prediction("bad"), grade=None), prediction("fine")]  # type: ignore[arg-type]
+        told = await asyncio.gather(*(recorder.record([row]) for row in rows))
+        await recorder.stop()
+        return told
+
+    assert asyncio.run(run()) == [True, False, True]
+    assert [one.lead_id for one in Predictions(store).latest()] == ["fine", "good"]
+    store.close()
+
+
+def test_a_bug_while_writing_does_not_end_the_writing(caplog: pytest.LogCaptureFixture) -> None:
+    def write(given: list[int]) -> list[int]:
+        return [100 // one for one in given]
+
+    async def run() -> int:
+        commits = GroupCommit[int, int]("test", write)
+        await commits.start()
+        with pytest.raises(StoreUnavailable, match="does not answer"):
+            await commits.committed(0)
+        told = await commits.committed(5)
+        await commits.stop()
+        return told
+
+    assert asyncio.run(run()) == 20
+    assert "ZeroDivisionError" in caplog.text

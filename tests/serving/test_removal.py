@@ -86,6 +86,21 @@ def test_two_hundred_deleted_among_two_thousand_leave_no_trace(tmp_path: Path) -
     assert len([name for name in names if name.encode() in left]) == 1_800
 
 
+def test_a_write_ahead_log_keeps_nothing_of_a_deleted_lead_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.store.engine.is_wal_safe", lambda version: True)
+    store = open_store(f"sqlite:///{tmp_path / 'lead_serve.db'}")
+    store.migrate()
+    Predictions(store).add([prediction("canary-lead")])
+    assert b"canary-lead" in (tmp_path / "lead_serve.db-wal").read_bytes()
+
+    Removal(store).of_lead("canary-lead", "test", NOW)
+
+    assert b"canary-lead" not in bytes_of(tmp_path)
+    store.close()
+
+
 def test_that_a_lead_was_deleted_is_written_down_but_not_which(store: Store) -> None:
     Predictions(store).add([prediction("secret"), prediction("secret")])
     Events(store).add([[event("e", lead_id="secret")]])

@@ -6,6 +6,7 @@ import multiprocessing
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -19,7 +20,15 @@ from alembic.script import ScriptDirectory
 
 from serving.errors import RowRefused, StoreUnavailable
 from serving.settings import SettingsInvalid
-from serving.store import Approval, Approvals, Prediction, Predictions, Store, open_store
+from serving.store import (
+    Approval,
+    Approvals,
+    Exports,
+    Prediction,
+    Predictions,
+    Store,
+    open_store,
+)
 from serving.store.database import NEWEST, VERSION_TABLE, migration_config
 from serving.store.engine import is_wal_safe
 from serving.store.tables import METADATA, UtcTime
@@ -281,20 +290,25 @@ def _write(address: str, name: str, n: int) -> None:
         predictions.add([prediction(f"{name}{k}")])
 
 
-def test_two_processes_lose_no_write_to_each_other(tmp_path: Path) -> None:
-    address = f"sqlite:///{tmp_path / 'store.db'}"
+@pytest.mark.parametrize("n", [25, pytest.param(500, marks=pytest.mark.kills)])
+def test_two_processes_lose_no_write_to_each_other(address: str, n: int) -> None:
     store = open_store(address)
     store.migrate()
     spawn = multiprocessing.get_context("spawn")
-    writers = [spawn.Process(target=_write, args=(address, name, 25)) for name in "ab"]
+    writers = [spawn.Process(target=_write, args=(address, name, n)) for name in "ab"]
 
     for writer in writers:
         writer.start()
+    while any(writer.is_alive() for writer in writers):  # reading and exporting go on meanwhile
+        assert all(len(page) <= 1_000 for page in Exports(store).inputs())
+        time.sleep(0.02)
     for writer in writers:
         writer.join()
 
+    assert [writer.exitcode for writer in writers] == [0, 0]
     with store.reading() as connection:
-        assert connection.execute(sa.text("SELECT count(*) FROM predictions")).scalar() == 50
+        assert connection.execute(sa.text("SELECT count(*) FROM predictions")).scalar() == 2 * n
+    store.close()
 
 
 def test_a_missing_database_is_named_without_its_address(tmp_path: Path) -> None:
