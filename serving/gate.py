@@ -16,6 +16,13 @@ __all__ = ["UNGATED", "Gate", "Places"]
 UNGATED = frozenset({"/livez", "/readyz", "/metrics"})
 """Answered however busy the service is: whoever looks must see it."""
 
+SLOW = ("/v1/insight/", "/v1/export/", "/v1/handoff", "/v1/recycle")
+"""Reports over many leads. They have few places of their own: those who ask for them, and go away
+before they are told, would otherwise keep everybody from being scored."""
+
+_SLOW_PLACES = 4
+_SLOW_WAITING = 12
+
 
 class Places:
     """So many places, and a queue for them.
@@ -86,6 +93,7 @@ class Gate:
     def __init__(self, app: ASGIApp, places: Places, refused: Callable[[str], None]) -> None:
         self.app = app
         self._places = places
+        self._slow = Places(_SLOW_PLACES, _SLOW_WAITING)
         self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -93,7 +101,7 @@ class Gate:
         if scope["type"] != "http" or scope["path"] in UNGATED:
             await self.app(scope, receive, send)
             return
-        places = self._places
+        places = self._slow if scope["path"].startswith(SLOW) else self._places
         if not places.take() and not await places.wait():
             self._refused("busy")
             answer = problem(

@@ -120,3 +120,20 @@ def test_four_times_too_many_requests_are_answered_or_told_to_come_again(
     assert n_busy == sum(status == 503 for status, _ in told)
     assert health
     assert sorted(health)[len(health) // 2] < 0.5
+
+
+def test_whoever_asks_for_many_reports_and_goes_away_keeps_nobody_from_being_scored(
+    served: Served,
+) -> None:
+    leads = [{"lead_id": f"R-{n}", "fields": {"source": "webinar"}} for n in range(1_000)]
+    for _ in range(3):
+        served.ask("POST", "/v1/score/batch", json.dumps({"leads": leads}).encode())
+    for _ in range(200):
+        with served.connect() as gone:
+            gone.sendall(b"GET /v1/insight/reasons?days=30 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+
+    begun = time.monotonic()
+    statuses = [served.ask("POST", "/v1/score", BODY)[0] for _ in range(20)]
+
+    assert statuses == [200] * 20
+    assert time.monotonic() - begun < 10
