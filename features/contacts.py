@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from features.writing import LONGEST_CATEGORY, LONGEST_SCALAR, Unreadable, read_scalar
 
@@ -22,7 +23,12 @@ PHONE_KINDS = ("mobile", "fixed", "toll_free", "ip", "other")
 COMPANY_FORMS = ("kabushiki", "yugen", "godo", "foundation", "public", "foreign", "none")
 
 _EMAIL = re.compile(r"(?:[^<>]*<)?[^@\s<>]+@((?:[\w-]+\.)+[\w-]*[^\W\d_][\w-]*)>?")
-_PLAIN_EMAIL = re.compile(r"[a-z0-9._%+-]+@((?:[a-z0-9-]+\.)+[a-z]+)", re.ASCII)
+_PLAIN_NAME = re.compile(r"[a-z0-9._%+-]+", re.ASCII)
+_PLAIN_DOMAIN = re.compile(r"(?:[a-z0-9-]+\.)+[a-z]+", re.ASCII)
+_PLAIN_EMAIL = re.compile(f"{_PLAIN_NAME.pattern}@({_PLAIN_DOMAIN.pattern})", re.ASCII)
+_MOST_DOMAINS = 4_096
+_known_domains: dict[str, str] = {}
+"""Kinds of plain domains that were met; never an address."""
 _FREE_NAMES = frozenset({
     "gmail", "googlemail", "yahoo", "ymail", "rocketmail", "hotmail", "outlook", "live",
     "msn", "aol", "icloud", "gmx", "rediffmail", "protonmail", "proton", "mail", "yandex",
@@ -73,8 +79,20 @@ def email_domain_kind(value: object) -> str | None:
 
 def email_kind_and_domain(value: object) -> tuple[str | None, str | None]:
     """Return what `email_domain_kind` and `email_domain` say, read in one go."""
-    domain = email_domain(value)
-    return (None if domain is None else _kind_of(domain)), domain
+    if isinstance(value, str) and len(value) <= LONGEST_CATEGORY:
+        name, _, domain = value.partition("@")
+        kind = _known_domains.get(domain)
+        if kind is not None and _PLAIN_NAME.fullmatch(name) is not None:
+            return kind, domain
+    read = email_domain(value)
+    if read is None:
+        return None, None
+    kind = _kind_of(read)
+    if _PLAIN_DOMAIN.fullmatch(read) is not None:
+        if len(_known_domains) >= _MOST_DOMAINS:
+            _known_domains.clear()
+        _known_domains[read] = kind
+    return kind, read
 
 
 def _kind_of(domain: str) -> str:
@@ -97,10 +115,8 @@ def _kind_of(domain: str) -> str:
 _PHONE_NOISE = re.compile(r"[\s().・/-]|ー|(?:内線|ext\.?|#).*$|^(?:tel|電話)[:.]?")
 _PHONE = re.compile(r"\+?\d{4,20}", re.ASCII)
 _MASKED_PHONE = re.compile(r"\+?[\dx*●〇○]{4,20}", re.ASCII)
-_PHONE_RULES = re.compile(
-    r"(?P<toll_free>0120\d{6}|0800\d{7}|00531\d{6})|(?P<mobile>0[6-9]0\d{8})|(?P<ip>050\d{8})"
-    r"|(?P<other>0570\d{6}|0990\d{6})|(?P<fixed>0[1-9]\d{8})"
-)
+_OF_TEN = {"0120": "toll_free", "0570": "other", "0990": "other"}
+_OF_ELEVEN = {"060": "mobile", "070": "mobile", "080": "mobile", "090": "mobile", "050": "ip"}
 
 
 def phone_kind(value: object) -> str | None:
@@ -130,8 +146,13 @@ def phone_kind(value: object) -> str | None:
 def _kind_of_number(number: str) -> str:
     if number.startswith(("+81", "0081")) or (number.startswith("81") and len(number) in (11, 12)):
         number = "0" + number.split("81", 1)[1].removeprefix("0")
-    found = _PHONE_RULES.fullmatch(number)
-    return "other" if found is None else str(found.lastgroup)
+    if len(number) == 10 and number[0] == "0" and number[1] != "0":
+        return _OF_TEN.get(number[:4], "fixed")
+    if len(number) == 11:
+        if number.startswith(("0800", "00531")):
+            return "toll_free"
+        return _OF_ELEVEN.get(number[:3], "other")
+    return "other"
 
 
 _COMPANY_RULES = (
@@ -166,6 +187,7 @@ _COMPANY_RULES = (
         ),
     ),
 )
+_RULES_WITHOUT_MARK = _COMPANY_RULES[2:]
 
 
 def company_form(value: object) -> str | None:
@@ -181,4 +203,9 @@ def company_form(value: object) -> str | None:
     if text is None:
         return None
     name = text.casefold()
-    return next((form for form, rule in _COMPANY_RULES if rule.search(name)), "none")
+    rules: Iterable[tuple[str, re.Pattern[str]]] = _COMPANY_RULES
+    if "会社" not in name and "(" not in name:
+        rules = _RULES_WITHOUT_MARK  # what the first two look for has one of them
+    elif "株式会社" in name and "(" not in name and name.count("会社") == 1:
+        return "kabushiki"
+    return next((form for form, rule in rules if rule.search(name)), "none")

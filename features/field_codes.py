@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from features.inputs import MISSING, Habits, Input, reader_of
+from features.inputs import MISSING, OTHER, Habits, Input, reader_of
 from features.text import Unreadable
 
 __all__ = ["LONGEST_KEPT", "MOST_KEPT", "UNREADABLE", "ColumnCodes", "FieldCodes"]
@@ -61,8 +61,8 @@ class FieldCodes:
     """
 
     __slots__ = (
-        "_code_of", "_edges", "_habits", "_keeps", "_nothing", "_read_values", "_synonyms", "kept",
-        "positions",
+        "_code_first", "_codes_of", "_edges", "_habits", "_keeps", "_nothing", "_read_values",
+        "kept", "positions",
     )  # fmt: skip
 
     def __init__(
@@ -77,8 +77,10 @@ class FieldCodes:
     ) -> None:
         self._read_values = reader_of(kind)
         self._habits = habits
-        self._synonyms = synonyms
-        self._code_of: tuple[Callable[..., int], ...] = tuple(given.code for given in inputs)
+        self._codes_of = tuple(
+            _coder(given, {} if place else synonyms) for place, given in enumerate(inputs)
+        )
+        self._code_first = self._codes_of[0]
         self._edges = np.array(inputs[0].edges) if kind == "number" else None
         self._nothing = (MISSING,) * len(inputs)
         self._keeps = kind in _REPEATING and not is_personal
@@ -126,14 +128,25 @@ class FieldCodes:
             values = self._read_values(raw, self._habits)
         except Unreadable:
             return UNREADABLE
-        if self._synonyms:
-            values = tuple(
-                self._synonyms.get(value, value) if isinstance(value, str) else value
-                for value in values
-            )
         if len(values) == 1:
-            return (self._code_of[0](values[0]),)
-        return tuple([code(value) for code, value in zip(self._code_of, values, strict=True)])
+            return (self._code_first(values[0]),)
+        return tuple([code(value) for code, value in zip(self._codes_of, values, strict=True)])
+
+
+def _coder(given: Input, synonyms: Mapping[str, str]) -> Callable[[Any], int]:
+    """Return what `Input.code` says of a value whose synonyms were replaced."""
+    if given.kind == "number":
+        return given.code
+    levels = given.code_of_level
+    codes = _Levels(levels)
+    codes[None] = MISSING
+    codes.update((written, levels.get(code, OTHER)) for written, code in synonyms.items())
+    return codes.__getitem__
+
+
+class _Levels(dict[str | None, int]):
+    def __missing__(self, value: str | None) -> int:
+        return OTHER
 
 
 class _Seen(dict[object, tuple[int, ...]]):

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from features.writing import LONGEST_SCALAR, Unreadable, is_blank, read_scalar
 
-__all__ = ["parse_time"]
+__all__ = ["local_time", "parse_time"]
 
 _ERAS = {
     "明治": (1867, 45),
@@ -39,6 +39,7 @@ _COMPACT = re.compile(
 _MILLISECONDS = re.compile(r"\d{13}", re.ASCII)
 _SLASHED = re.compile(r"\d{4}/\d{2}/\d{2}(?: \d{2}:\d{2}(?::\d{2})?)?", re.ASCII)
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
+_STEADY_YEAR = 1971
 
 
 def parse_time(value: object, zone: ZoneInfo, formats: Sequence[str] = ()) -> datetime | None:
@@ -74,6 +75,17 @@ def parse_time(value: object, zone: ZoneInfo, formats: Sequence[str] = ()) -> da
     if not _FIRST_YEAR < moment.year < _LAST_YEAR:
         raise Unreadable(f"a year outside {_FIRST_YEAR} to {_LAST_YEAR}")
     return moment.replace(tzinfo=zone) if moment.tzinfo is None else moment.astimezone(zone)
+
+
+def local_time(value: str, offset: timezone) -> datetime | None:
+    """Read a moment in one of the commonest forms, in a zone that has always had this offset.
+
+    None leaves it to `parse_time`, which says the same of what is read here.
+    """
+    moment = _as_programs_write(value) if len(value) <= 32 else None
+    if moment is None or not _STEADY_YEAR < moment.year < _LAST_YEAR - 1:
+        return None
+    return moment if moment.tzinfo is None else moment.astimezone(offset)
 
 
 def _as_programs_write(value: str) -> datetime | None:

@@ -67,7 +67,7 @@ def normalise(text: str) -> str:
         raise Unreadable(f"longer than {LONGEST_TEXT} characters")
     if text.isascii():
         return " ".join((text if text.isprintable() else _CONTROL.sub(" ", text)).split())
-    if _ODD.search(text):
+    if not text.isprintable() and _ODD.search(text):  # the odd ones all count as not printable
         if _SURROGATE.search(text):
             raise Unreadable("holds half a character (a lone surrogate)")
         text = _INVISIBLE.sub("", _CONTROL.sub(" ", text))

@@ -86,8 +86,10 @@ def choose_language(asked: str | None, accepted: str | None, default: Language) 
     for language in LANGUAGES:
         if asked == language:
             return language
+    if not accepted:
+        return default
     best: tuple[float, Language] | None = None
-    for part in (accepted or "")[:500].split(","):
+    for part in accepted[:500].split(","):
         tag, _, parameter = part.strip().partition(";")
         weight = _weight(parameter)
         for language in LANGUAGES:
