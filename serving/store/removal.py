@@ -72,6 +72,8 @@ class Removal:
     ) -> tuple[int, int | None]:
         """Delete those events received before a moment that are among the next ones in the table.
 
+        A retraction stays as long as what it takes back: without it, that would hold again.
+
         Parameters
         ----------
         kept_reasons : collection of str
@@ -88,18 +90,29 @@ class Removal:
         """
         stays = EVENTS.c.reason.in_(sorted(kept_reasons))
         following = (
-            sa.select(EVENTS.c.id, EVENTS.c.received_at, stays.label("stays"))
+            sa.select(EVENTS.c.id, EVENTS.c.received_at, EVENTS.c.kind, stays.label("stays"))
             .where(EVENTS.c.id > after)
             .order_by(EVENTS.c.id)
             .limit(AT_ONCE)
         )
         with self._store.reading() as connection:
             rows = connection.execute(following).all()
-        ids = [row[0] for row in rows if row[1] < before and not row[2]]
-        if ids:
+        old = [row for row in rows if row.received_at < before and not row.stays]
+        n_deleted = 0
+        if old:
+            plain = [row.id for row in old if row.kind != "retracted"]
+            retractions = [row.id for row in old if row.kind == "retracted"]
+            taken_back = EVENTS.alias("taken_back")
+            is_needed = sa.exists(
+                sa.select(sa.literal(1)).where(taken_back.c.event_id == EVENTS.c.reason)
+            )
             with self._store.writing() as connection:
-                connection.execute(sa.delete(EVENTS).where(EVENTS.c.id.in_(ids)))
-        return len(ids), rows[-1][0] if len(rows) == AT_ONCE else None
+                for gone in (
+                    EVENTS.c.id.in_(plain),
+                    sa.and_(EVENTS.c.id.in_(retractions), ~is_needed),
+                ):
+                    n_deleted += connection.execute(sa.delete(EVENTS).where(gone)).rowcount
+        return n_deleted, rows[-1][0] if len(rows) == AT_ONCE else None
 
     def forget(self) -> None:
         """Leave no copy of what was deleted beside the database."""

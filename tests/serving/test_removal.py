@@ -167,6 +167,38 @@ def test_who_asked_not_to_be_contacted_is_never_forgotten_by_age(
     assert {one.reason for one in Events(store).of_lead("L")} == set(told[:3])
 
 
+def test_what_was_taken_back_does_not_hold_again_once_the_retraction_is_old(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.store.removal.AT_ONCE", 2)
+    old = NOW - timedelta(days=900)
+    Events(store).add(
+        [
+            [
+                event("back-1", kind="retracted", reason="said-off", minutes=1, received_at=old),
+                event("back-2", kind="retracted", reason="won", minutes=1, received_at=old),
+                event("back-3", kind="retracted", reason="touch", minutes=1, received_at=old),
+                event("touch", received_at=old),
+            ]
+        ]
+    )
+    Events(store).add(
+        [
+            [
+                event("said-off", kind="rejected", reason="do_not_contact", received_at=old),
+                event("won", kind="won", received_at=NOW),
+            ]
+        ]
+    )
+    before = NOW - timedelta(days=365)
+
+    for _ in range(2):  # a retraction may come before what it takes back, and goes the day after
+        prune(Removal(store), before, kept_reasons(AGREED), pause_seconds=0)
+
+    left = {one.event_id for one in Events(store).of_lead("L")}
+    assert left == {"back-1", "said-off", "back-2", "won"}
+
+
 def test_events_wait_until_a_model_says_which_reasons_stay(store: Store) -> None:
     Events(store).add([[event("e", received_at=NOW - timedelta(days=900))]])
 
