@@ -6,7 +6,6 @@ old week or the new one, whole.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from serving.decide import make_desk
 from serving.errors import StoreUnavailable
 from serving.line import Line, draw_line, history_begins, midnight, week_of
+from serving.watching import look_every
 
 if TYPE_CHECKING:
     from serving.models import ServingModel
@@ -78,11 +78,13 @@ class DeskKeeper:
 
     async def watch(self, serving: Callable[[], ServingModel | None], seconds: float) -> None:
         """Refresh the serving model's desk every so many seconds until cancelled."""
-        while True:
-            await asyncio.sleep(seconds)
+
+        def look() -> None:
             model = serving()
             if model is not None:
-                await asyncio.to_thread(self.refresh, model)
+                self.refresh(model)
+
+        await look_every(seconds, look, "keeping the week's line")
 
     def _is_read_away(self, model: ServingModel) -> bool:
         was_away = self._is_away

@@ -6,7 +6,6 @@ approved the older one again.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 import threading
@@ -23,6 +22,7 @@ from serving.errors import NoModel, StoreUnavailable
 from serving.last_good import LastGood
 from serving.models import ServingModel
 from serving.store import Approval
+from serving.watching import look_every
 
 __all__ = ["ModelHolder", "folder_of", "load_approved", "load_model"]
 
@@ -243,9 +243,7 @@ class ModelHolder:
 
     async def watch(self, seconds: float) -> None:
         """Refresh every so many seconds until cancelled."""
-        while True:
-            await asyncio.sleep(seconds)
-            await asyncio.to_thread(self.refresh)
+        await look_every(seconds, self.refresh, "looking for approvals")
 
     def _choose(self, given: Sequence[Approval]) -> bool:
         found, refused = _newest_whole(self._models, given, self._model)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import logging
 import secrets
 import string
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from typing import Final
 from serving.callers import SCOPES, Caller, Right
 from serving.errors import RequestRefused, StoreUnavailable
 from serving.store.keys import Key, Keys
+from serving.watching import look_every
 
 __all__ = ["RING_SECONDS", "HeldKey", "KeyRing", "make_key", "rights_from"]
 
@@ -167,20 +168,22 @@ class KeyRing:
     async def watch(self, seconds: float = RING_SECONDS, use_seconds: float = USE_SECONDS) -> None:
         """Read the keys every `seconds` until cancelled, and write down their use."""
         was_away = False
-        loop = asyncio.get_running_loop()
-        written = loop.time()
-        while True:
-            await asyncio.sleep(seconds)
+        written = time.monotonic()
+
+        def look() -> None:
+            nonlocal was_away, written
             try:
-                await asyncio.to_thread(self.refresh)
-                if loop.time() - written >= use_seconds:
-                    written = loop.time()
-                    await asyncio.to_thread(self.write_use)
+                self.refresh()
+                if time.monotonic() - written >= use_seconds:
+                    written = time.monotonic()
+                    self.write_use()
                 was_away = False
             except StoreUnavailable as error:
                 if not was_away:
                     log.warning("keys cannot be read, the last known ones go on: %s", error)
                 was_away = True
+
+        await look_every(seconds, look, "reading the keys")
 
 
 def _is_digest(kept: str) -> bool:

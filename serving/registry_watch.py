@@ -6,7 +6,6 @@ asks, and the others read what it wrote down; when it ends, another takes its pl
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
@@ -19,6 +18,7 @@ from typing import IO, Final, Literal
 from features.errors import LeadQualityError
 from serving.registry import Registry
 from serving.sources import is_version
+from serving.watching import look_every
 from serving.whole_files import write_whole
 
 __all__ = ["RegistryState", "RegistryWatch"]
@@ -91,9 +91,10 @@ class RegistryWatch:
 
     async def watch(self) -> None:
         """Look every few seconds until cancelled."""
-        while self._seconds:
-            await asyncio.sleep(min(_TICK_SECONDS, self._seconds))
-            await asyncio.to_thread(self.look)
+        if self._seconds:
+            await look_every(
+                min(_TICK_SECONDS, self._seconds), self.look, "asking what is proposed"
+            )
 
     def look(self) -> None:
         """Ask if it is this worker's turn and time to, else read what another was told."""
