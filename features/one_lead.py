@@ -7,7 +7,7 @@ results that are equal to the last bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -52,89 +52,91 @@ class OneLead:
     def __init__(
         self, tables: AdditiveTables, acceptance: AdditiveTables | None, horizon: int
     ) -> None:
-        sizes, n_inputs = tables.sizes, len(tables.sizes)
+        n_inputs, n_pairs = len(tables.sizes), len(tables.pairs)
         self._ends = [(pair.i, pair.j) for pair in tables.pairs]
-        self._bases = tables.base
-        self._base = None if acceptance is None else acceptance.base[0]
-        self._n_inputs, self._n_pairs = n_inputs, len(tables.pairs)
-        self._explained = tables.position(horizon)
-        cells = _Cells(sizes)
-        for curves in tables.mains:
-            cells.add_curves(curves)
-        for part in ("first", "second"):
-            for pair in tables.pairs:
-                cells.add_map(pair, getattr(pair, part))
-        for one in (tables, acceptance):
-            if one is not None:
-                if one is acceptance:
-                    cells.add_curves(one.mains[0])
-                for pair in one.pairs:
-                    cells.add_map(pair, pair.first + pair.second)
-        self._strides, self._starts, self._cells = cells.laid_out()
+        self._has_acceptance = acceptance is not None
+        cells = _Cells(n_inputs)
+        together = [(pair, pair.first + pair.second) for pair in tables.pairs]
+        for base, curves in zip(tables.base, tables.mains, strict=True):
+            cells.add_sum(base, curves, together)
+        self._shape = len(tables.horizons), 1 + n_inputs + n_pairs
+        self._n_first = self._shape[0] * self._shape[1]
+        cells.add_maps((pair, pair.first) for pair in tables.pairs)
+        cells.add_maps((pair, pair.second) for pair in tables.pairs)
+        self._n_halves = self._n_first + 2 * n_pairs
+        if acceptance is not None:
+            accepted = [(pair, pair.first + pair.second) for pair in acceptance.pairs]
+            cells.add_sum(acceptance.base[0], acceptance.mains[0], accepted)
+        start = tables.position(horizon) * self._shape[1] + 1
+        self._own = slice(start, start + n_inputs)
+        self._of_row, self._width, self._of_column, self._starts, self._cells = cells.laid_out()
 
     def look_up(self, codes: Sequence[int]) -> LookedUp:
         """Return what the tables say of a lead with these codes, one for each input."""
-        n_inputs, n_pairs = self._n_inputs, self._n_pairs
-        # Where the cells lie follows from the codes by one product: of whole numbers as floats,
-        # because only those have a fast one.
-        places = self._strides.dot(np.array(codes, dtype=np.float64))
+        given = np.array([*codes, 0], dtype=np.intp)
+        places = given.take(self._of_row)
+        places *= self._width
+        places += given.take(self._of_column)
         places += self._starts
-        read: list[float] = self._cells.take(places.astype(np.intp)).tolist()
-        halves = n_inputs * len(self._bases)
-        together = halves + 2 * n_pairs
-        sums = read[together : together + n_pairs]
-        logits = []
-        end = 0
-        for base in self._bases:
-            total = base
-            start, end = end, end + n_inputs
-            for amount in read[start:end]:
-                total += amount
-            for amount in sums:
-                total += amount
-            logits.append(total)
-        acceptance = self._base
-        if acceptance is not None:
-            for amount in read[together + n_pairs :]:
-                acceptance += amount
-        start = self._explained * n_inputs
-        parts = read[start : start + n_inputs]
-        for (i, j), first, second in zip(
-            self._ends,
-            read[halves : halves + n_pairs],
-            read[halves + n_pairs : together],
-            strict=True,
-        ):
+        read = self._cells.take(places)
+        # Running sums add from the first to the last, as a loop would.
+        logits = read[: self._n_first].reshape(self._shape)
+        acceptance = None
+        if self._has_acceptance:
+            acceptance = float(np.add.accumulate(read[self._n_halves :])[-1])
+        parts: list[float] = read[self._own].tolist()
+        halves: list[float] = read[self._n_first : self._n_halves].tolist()
+        seconds = halves[len(self._ends) :]
+        for (i, j), first, second in zip(self._ends, halves, seconds, strict=False):
             parts[i] += first
             parts[j] += second
-        return LookedUp(logits, parts, acceptance)
+        return LookedUp(np.add.accumulate(logits, axis=1)[:, -1].tolist(), parts, acceptance)
 
 
 class _Cells:
-    """Lays tables one behind the other, and keeps where a lead's cell of each lies."""
+    """Lays tables one behind the other, and keeps where a lead's cell of each lies.
 
-    def __init__(self, sizes: Sequence[int]) -> None:
-        self._n_inputs = len(sizes)
-        self._strides: list[dict[int, int]] = []
-        self._tables: list[NDArray[np.float64]] = []
+    It lies at start + width x one code + another code; the code behind the last input's is 0.
+    """
 
-    def add_curves(self, curves: Sequence[NDArray[np.float64]]) -> None:
+    def __init__(self, n_inputs: int) -> None:
+        self._nowhere = n_inputs
+        self._places: list[tuple[int, int, int, int]] = []
+        self._tables: dict[int, tuple[int, NDArray[np.float64]]] = {}
+        self._end = 0
+
+    def add_sum(
+        self,
+        base: float,
+        curves: Sequence[NDArray[np.float64]],
+        maps: Iterable[tuple[PairTable, NDArray[np.float64]]],
+    ) -> None:
+        """Lay what is added to `base`, behind it."""
+        self._lay(np.array([base]), self._nowhere, 0, self._nowhere)
         for i, curve in enumerate(curves):
-            self._strides.append({i: 1})
-            self._tables.append(curve)
+            self._lay(curve, self._nowhere, 0, i)
+        self.add_maps(maps)
 
-    def add_map(self, pair: PairTable, cells: NDArray[np.float64]) -> None:
-        self._strides.append({pair.i: cells.shape[1], pair.j: 1})
-        self._tables.append(cells.ravel())
+    def add_maps(self, maps: Iterable[tuple[PairTable, NDArray[np.float64]]]) -> None:
+        for pair, cells in maps:
+            self._lay(cells, pair.i, cells.shape[1], pair.j)
+
+    def _lay(self, table: NDArray[np.float64], row: int, width: int, column: int) -> None:
+        if id(table) not in self._tables:  # what every horizon adds is kept once
+            self._tables[id(table)] = self._end, table
+            self._end += table.size
+        self._places.append((row, width, column, self._tables[id(table)][0]))
 
     def laid_out(
         self,
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Return strides, shape (n_tables, n_inputs), where each table starts, and all cells."""
-        strides = np.zeros((len(self._strides), self._n_inputs))
-        for place, own in enumerate(self._strides):
-            for position, stride in own.items():
-                strides[place, position] = stride
-        ends = np.cumsum([table.size for table in self._tables], dtype=np.float64)
-        starts = np.concatenate([[0.0], ends[:-1]])
-        return strides, starts, np.concatenate(self._tables)
+    ) -> tuple[
+        NDArray[np.intp],
+        NDArray[np.intp],
+        NDArray[np.intp],
+        NDArray[np.intp],
+        NDArray[np.float64],
+    ]:
+        """Return row input, width, column input and start of each table, and all cells."""
+        row, width, column, starts = np.array(self._places, dtype=np.intp).T.copy()
+        cells = np.concatenate([table.ravel() for _, table in self._tables.values()])
+        return row, width, column, starts, cells

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+import orjson
+
 from features.wording import percent
 from serving.audit import draw, draw_suffix
 from serving.lead_state import is_off_limits
@@ -60,6 +62,8 @@ class Decision:
         With which it was drawn; 0 where nothing is drawn.
     said : mapping
         The flat part of an answer, by language: shared, so never to be changed.
+    written : mapping
+        The same as JSON, without braces.
     """
 
     decision: Verdict
@@ -69,6 +73,7 @@ class Decision:
     is_audited: bool
     audit_probability: float
     said: Mapping[Language, Mapping[str, Any]]
+    written: Mapping[Language, bytes]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,7 +217,17 @@ def _decision(
         if quadrant is not None:
             flat["quadrant"] = quadrant
         said[language] = MappingProxyType(flat)
-    return Decision(verdict, quadrant, code, line.line, is_audited, chance, MappingProxyType(said))
+    written = {language: orjson.dumps(dict(flat))[1:-1] for language, flat in said.items()}
+    return Decision(
+        verdict,
+        quadrant,
+        code,
+        line.line,
+        is_audited,
+        chance,
+        MappingProxyType(said),
+        MappingProxyType(written),
+    )
 
 
 def _words(

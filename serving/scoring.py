@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+import orjson
+
 from features.encoder import OTHER, LeadInput
 from features.events import Act
 from features.factors import strongest
 from features.moments import parse_time
-from features.scored import POINTS_PER_LOGIT, ScoredLead
+from features.scored import ScoredLead
 from features.writing import Unreadable, is_blank
+from serving.answer_bytes import WrittenAnswer, write_answer
 from serving.decide import Decision, decide
 from serving.errors import RequestRefused
 from serving.models import ServingModel
@@ -25,7 +27,6 @@ __all__ = ["AHEAD", "Answered", "AskedLead", "ScoreService"]
 AHEAD = timedelta(days=1)
 """How far ahead of the clock a scoring time may lie (time zones, clocks that run fast)."""
 
-BASE_POINTS = 50.0
 MOST_STORED = 200
 """Characters of a field value that are kept with a recorded score."""
 MOST_ACTS = 500
@@ -55,13 +56,19 @@ class Answered(NamedTuple):
 
     Attributes
     ----------
-    body : dict
-        Says that it is not recorded; whoever records it changes that.
+    lead_id : str
+        As the caller wrote it.
+    told : dict
+        What is counted of the answer.
+    written : WrittenAnswer
+        The answer as JSON, but for whether it is recorded.
     scored : ScoredLead or None
         None: the lead could not be scored, and there is nothing to record.
     """
 
-    body: dict[str, Any]
+    lead_id: str
+    told: dict[str, Any]
+    written: WrittenAnswer
     lead: LeadInput
     scored: ScoredLead | None
     decision: Decision | None
@@ -152,49 +159,51 @@ class ScoreService:
     ) -> Answered:
         telling = self._model.telling
         self._warn(lead, scored, warnings)
-        stamp = telling.stamps[language]
         if not self._says_anything(lead, scored):
-            body = {
-                "status": "not_scored",
-                "lead_id": asked.lead_id,
-                "why": "no_known_field",
-                "detail": load_texts(language)("not_scored.no_known_field"),
-                "warnings": ",".join(warnings),
-                **stamp,
-                "as_of": lead.as_of.isoformat(),
-                "recorded": False,
-            }
-            return Answered(body, lead, None, None, now)
-        decision = self._decide(asked, scored)
+            return self._nothing_known(asked, lead, warnings, language, now)
+        decision = decide(scored.probability, scored.acceptance, asked.lead_id, self._model.desk)
         # What people see decides: a lead shown with 65 has the grade that begins at 65.
         shown_score = int(scored.score + 0.5)
-        body = {
+        written = write_answer(
+            telling,
+            scored,
+            strongest(scored.by_field, self._n_factors),
+            asked.lead_id,
+            shown_score,
+            decision.written[language],
+            warnings,
+            lead.as_of.isoformat(),
+            language,
+        )
+        told = {
             "status": "scored",
-            "lead_id": asked.lead_id,
             "score": shown_score,
             "grade": telling.grades[shown_score],
-            "probability": scored.probability,
-            **decision.said[language],
+            "decision": decision.decision,
+            "warnings": ",".join(warnings),
         }
-        if scored.acceptance is not None:
-            body["acceptance_probability"] = scored.acceptance
-        body.update(zip(telling.chances, scored.probabilities, strict=False))
-        body.update(telling.horizon)
-        if scored.interval is not None:
-            body["interval_low"], body["interval_high"] = scored.interval
-        factors, other_points = self._factors(scored, body, language)
-        body["warnings"] = ",".join(warnings)
-        body.update(stamp)
-        body["as_of"] = lead.as_of.isoformat()
-        body["score_exact"] = scored.score
-        body["other_points"] = other_points
-        body["base_points"] = BASE_POINTS
-        body["recorded"] = False
-        body["factors"] = factors
-        return Answered(body, lead, scored, decision, now)
+        return Answered(asked.lead_id, told, written, lead, scored, decision, now)
 
-    def _decide(self, asked: AskedLead, scored: ScoredLead) -> Decision:
-        return decide(scored.probability, scored.acceptance, asked.lead_id, self._model.desk)
+    def _nothing_known(
+        self,
+        asked: AskedLead,
+        lead: LeadInput,
+        warnings: list[str],
+        language: Language,
+        now: datetime,
+    ) -> Answered:
+        why = {"status": "not_scored", "why": "no_known_field", "warnings": ",".join(warnings)}
+        body = {
+            "status": why["status"],
+            "lead_id": asked.lead_id,
+            "why": why["why"],
+            "detail": load_texts(language)("not_scored.no_known_field"),
+            "warnings": why["warnings"],
+            **self._model.telling.stamps[language],
+            "as_of": lead.as_of.isoformat(),
+        }
+        before = orjson.dumps(body)[:-1] + b',"recorded":'
+        return Answered(asked.lead_id, why, WrittenAnswer(before, b"}"), lead, None, None, now)
 
     def _warn(self, lead: LeadInput, scored: ScoredLead, warnings: list[str]) -> None:
         if scored.unreadable:
@@ -218,23 +227,6 @@ class ScoreService:
                 return True
         return False
 
-    def _factors(
-        self, scored: ScoredLead, body: dict[str, Any], language: Language
-    ) -> tuple[list[dict[str, Any]], float]:
-        """Put the short forms into the flat `body`; return the nested ones and all other points."""
-        raising, lowering, other_points = strongest(scored.by_field, self._n_factors)
-        telling, by_field = self._model.telling, scored.by_field
-        factors = []
-        for way, places in (("positive_", raising), ("negative_", lowering)):
-            for rank, place in enumerate(places, start=1):
-                told = telling.factor(scored, place)
-                body[f"{way}{rank}"] = told.short[language]
-                nested = told.nested.copy()
-                nested["points"] = by_field[place] * POINTS_PER_LOGIT
-                nested["odds"] = math.exp(by_field[place])
-                factors.append(nested)
-        return factors, other_points
-
     # -- recording -----------------------------------------------------------------------------
 
     def prediction(self, answered: Answered, written: bytes) -> Prediction:
@@ -247,12 +239,12 @@ class ScoreService:
         written : bytes
             Its body as JSON, as the caller gets it.
         """
-        body, lead, scored, decision, now = answered
+        lead_id, told, _, lead, scored, decision, now = answered
         if scored is None or decision is None:
             raise ValueError("there is nothing to record of a lead that was not scored")
         model = self._model
         return Prediction(
-            lead_id=body["lead_id"],
+            lead_id=lead_id,
             as_of=lead.as_of,
             recorded_at=now,
             model_version=model.approval.version,
@@ -261,7 +253,7 @@ class ScoreService:
             definition_fingerprint=model.definition.fingerprint,
             probability=scored.probability,
             score=scored.score,
-            grade=body["grade"],
+            grade=told["grade"],
             decision=decision.decision,
             acceptance=scored.acceptance,
             inputs=self._inputs(lead, scored),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import orjson
+
 from features.definition import EVER
 from features.factors import Factor, Shown, factor_of
 from features.scored import Contribution, ScoredLead
@@ -25,14 +27,15 @@ class FactorTold(NamedTuple):
 
     Attributes
     ----------
-    nested : dict
-        For the list of factors; `points` and `odds` are to be set in a copy.
-    short : mapping of str to str
-        For the flat part, by language.
+    before, after : bytes
+        For the list of factors, as JSON: points and odds stand between them.
+    short : mapping of str to bytes
+        For the flat part, by language, as JSON.
     """
 
-    nested: dict[str, Any]
-    short: Mapping[Language, str]
+    before: bytes
+    after: bytes
+    short: Mapping[Language, bytes]
 
 
 class Telling:
@@ -49,10 +52,14 @@ class Telling:
     ----------
     stamps : dict of str to dict
         By language: which model and definition speak.
+    stamps_written : dict of str to tuple of bytes
+        The same as JSON, before and after the scoring time.
     chances : tuple of str
         Names of the chances, ``p_30`` …; empty in snapshot mode.
-    grades : tuple of str
-        Grade of each score, 0 to 100.
+    horizon_written : bytes
+        The horizon of the decision as JSON; empty in snapshot mode.
+    grades, grades_written : tuple
+        Grade of each score, 0 to 100; also as JSON.
     categories : tuple of (int, str)
         Inputs that are a category field's own, with the field.
     input_names : tuple of str
@@ -76,11 +83,14 @@ class Telling:
         self.stamps: dict[Language, dict[str, Any]] = {
             language: stamp | {"language": language} for language in LANGUAGES
         }
+        self.stamps_written: dict[Language, tuple[bytes, bytes]] = {
+            language: _around(told, "as_of") for language, told in self.stamps.items()
+        }
         self.chances = tuple(f"p_{days}" for days in scorer.horizons if days != EVER)
-        self.horizon: dict[str, int] = (
-            {} if scorer.main_horizon == EVER else {"horizon_days": scorer.main_horizon}
-        )
+        main = scorer.main_horizon
+        self.horizon_written = b"" if main == EVER else b',"horizon_days":%d' % main
         self.grades = tuple(definition.grades.of(score) for score in range(101))
+        self.grades_written = tuple(orjson.dumps(grade) for grade in self.grades)
         self.categories = tuple(
             (position, given.field)
             for position, given in enumerate(inputs)
@@ -107,18 +117,31 @@ class Telling:
         brief: dict[Language, str] = {
             language: short(encoder, factor, language) for language in LANGUAGES
         }
-        nested: dict[str, Any] = {
+        before: dict[str, Any] = {
             "field": factor.field,
             "input": factor.input,
             "value": _value_of(factor.shown),
             "group": factor.group,
-            "points": 0.0,
-            "odds": 1.0,
+        }
+        after: dict[str, Any] = {
             "is_rare": factor.is_rare,
             "text": {language: sentence(encoder, factor, language) for language in LANGUAGES},
             "short": brief,
         }
-        return FactorTold(nested | _evidence_of(factor), brief)
+        return FactorTold(
+            orjson.dumps(before)[:-1] + b',"points":',
+            b"," + orjson.dumps(after | _evidence_of(factor))[1:],
+            {language: orjson.dumps(words) for language, words in brief.items()},
+        )
+
+
+def _around(told: Mapping[str, Any], name: str) -> tuple[bytes, bytes]:
+    """Return members of an object as JSON, before and after the value of one of them."""
+    names = list(told)
+    at = names.index(name)
+    before = {one: told[one] for one in names[: at + 1]}
+    after = {one: told[one] for one in names[at + 1 :]}
+    return orjson.dumps(before | {name: 0})[1:-2], b"," + orjson.dumps(after)[1:-1]
 
 
 def _evidence_of(factor: Factor) -> dict[str, Any]:
