@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -50,7 +50,8 @@ class _Worker:
     started: float = 0.0
     n_failures: int = 0
     not_before: float = 0.0
-    ended: list[int] = field(default_factory=list)
+    told: float = 0.0
+    told_at: float = 0.0
 
 
 class Supervisor:
@@ -101,7 +102,7 @@ class Supervisor:
                 self._start(worker)
             return
         code = worker.running.poll()
-        if code is None and self._hangs(worker.running.pid):
+        if code is None and self._hangs(worker, worker.running.pid, now):
             log.error("worker %d (%d) hangs and is replaced", place, worker.running.pid)
             worker.running.kill()
             code = worker.running.wait()
@@ -132,12 +133,15 @@ class Supervisor:
     def _port(self) -> str:
         return str(self._listening.getsockname()[1])
 
-    def _hangs(self, number: int) -> bool:
+    def _hangs(self, worker: _Worker, number: int, now: float) -> bool:
         try:
             told = (self._folder / f"worker-{number}.json").stat().st_mtime
         except OSError:
             return False  # it is still starting, which may take as long as the store does
-        return time.time() - told > SILENT_SECONDS
+        if told != worker.told:
+            # Measured by our own clock: the day's may jump, and all workers would hang at once.
+            worker.told, worker.told_at = told, now
+        return now - worker.told_at > SILENT_SECONDS
 
     # -- ending them -------------------------------------------------------------------------------
 

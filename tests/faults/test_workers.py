@@ -67,6 +67,21 @@ def test_workers_that_are_killed_again_and_again_cost_only_what_they_had_in_work
     assert len(good.failures) <= 2 * 4  # at most what the dead one held: one request a client
 
 
+def test_a_clock_that_jumps_makes_no_worker_hang(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    with serve(home, tmp_path / "log", workers=2) as served:
+        wait_for(lambda: served.metric("lead_workers") == 2, 30)
+        workers = workers_of(served)
+        for _ in range(20):  # seen from a supervisor whose clock is an hour ahead
+            for told in tmp_path.glob("lead-serve-*/worker-*.json"):
+                os.utime(told, (time.time() - 3600, time.time() - 3600))
+            time.sleep(0.1)
+
+        assert workers_of(served) == workers
+
+
 def test_all_workers_may_die_at_once_and_ctrl_c_still_ends_in_order(
     home: Path, tmp_path: Path
 ) -> None:
