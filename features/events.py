@@ -75,8 +75,13 @@ def acts_by_kind(acts: Iterable[Act], as_of: datetime) -> dict[str, list[Act]]:
     """Return the acts at or before `as_of`, by kind."""
     done: dict[str, list[Act]] = {}
     for act in acts:
-        if act.at <= as_of:
-            done.setdefault(act.kind, []).append(act)
+        kind, at, _ = act
+        if at <= as_of:
+            of_kind = done.get(kind)
+            if of_kind is None:
+                done[kind] = [act]
+            else:
+                of_kind.append(act)
     return done
 
 
@@ -107,7 +112,7 @@ class Measured(NamedTuple):
         if of_kind is None:
             return None if measure == "days_since_last" else 0.0
         since = as_of - self.window
-        inside = [act for act in of_kind if act.at > since]
+        inside = [act for act in of_kind if act[1] > since]
         if measure == "count":
             return float(len(inside))
         if measure == "sum":

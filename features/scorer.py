@@ -95,6 +95,13 @@ class LeadScorer:
         self.evaluation: Mapping[str, Any] = evaluation or {}
         self._main = self.tables.position(calibration.main_horizon)
         self.members = _members(encoder)
+        # Of each field its first input, and then what is added to it.
+        self._firsts = [member.positions[0] for member in self.members]
+        self._further = [
+            (place, position)
+            for place, member in enumerate(self.members)
+            for position in member.positions[1:]
+        ]
         neighbours = self.reference.get("neighbours") or {}
         self._neighbours = [
             list(map(float, neighbours.get(part, ()))) for part in ("logit", "low", "high")
@@ -133,12 +140,9 @@ class LeadScorer:
         """Return the answer for one lead."""
         encoded = self.encoder.encode(lead)
         logits, parts, acceptance = self._one_lead.look_up(encoded.codes)
-        by_field = []
-        for _, _, positions in self.members:
-            total = parts[positions[0]]
-            for position in positions[1:]:
-                total += parts[position]
-            by_field.append(total)
+        by_field = [parts[position] for position in self._firsts]
+        for place, position in self._further:
+            by_field[place] += parts[position]
         guarded = logits
         for h in range(1, len(logits)):
             if guarded[h] < guarded[h - 1]:
@@ -227,10 +231,9 @@ class LeadScorer:
         """Add up each field's inputs, from the first to the last as `score` does."""
         if len(self.members) == parts.shape[1]:
             return parts
-        sums = parts[:, [member.positions[0] for member in self.members]]
-        for place, member in enumerate(self.members):
-            for position in member.positions[1:]:
-                sums[:, place] += parts[:, position]
+        sums = parts[:, self._firsts]
+        for place, position in self._further:
+            sums[:, place] += parts[:, position]
         return sums
 
     def _acceptances(self, codes: NDArray[np.int32]) -> NDArray[np.float64] | None:
