@@ -7,6 +7,7 @@ import hmac
 import logging
 import secrets
 import string
+import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -109,6 +110,7 @@ class KeyRing:
         self._keys = keys
         self._held: dict[bytes, HeldKey] | None = None
         self._used: dict[str, datetime] = {}
+        self._reading = threading.Lock()
 
     @property
     def is_read(self) -> bool:
@@ -143,16 +145,18 @@ class KeyRing:
         StoreUnavailable
             If the store is away; the ring stays as it was.
         """
-        self._held = {
-            key.key_id.encode(): HeldKey(
-                key.key_id,
-                bytes.fromhex(key.secret_sha256),
-                Caller(key.name, "key", key.scopes),
-                key.expires_at,
-            )
-            for key in self._keys.not_revoked()
-            if _is_digest(key.secret_sha256)  # a damaged row must not keep revocations from view
-        }
+        with self._reading:  # what was read first must not take the place of what was read last
+            self._held = {
+                key.key_id.encode(): HeldKey(
+                    key.key_id,
+                    bytes.fromhex(key.secret_sha256),
+                    Caller(key.name, "key", key.scopes),
+                    key.expires_at,
+                )
+                for key in self._keys.not_revoked()
+                # A damaged row must not keep revocations from view.
+                if _is_digest(key.secret_sha256)
+            }
 
     def write_use(self) -> None:
         """Write down when keys were last used."""

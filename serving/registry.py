@@ -175,7 +175,7 @@ class Registry:
         with self._guard:
             if self._is_stopped:
                 raise ModelUnavailable("The service is ending; nothing was fetched.")
-            child = _start(folder)
+            child = _start(folder, self._address)
             self._running.add(child)
         try:
             printed, complained = child.communicate(asked, timeout=seconds)
@@ -195,7 +195,7 @@ class Registry:
         return child.returncode, printed, complained
 
 
-def _start(folder: Path) -> subprocess.Popen[str]:
+def _start(folder: Path, address: str) -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "serving.champion"],  # our own module, no shell
@@ -205,7 +205,7 @@ def _start(folder: Path) -> subprocess.Popen[str]:
             text=True,
             errors="replace",
             cwd=folder,
-            env=_environment(folder),
+            env=_environment(folder, address),
             start_new_session=True,
         )
     except OSError as error:
@@ -222,9 +222,11 @@ def _absolute(address: str) -> str:
     return f"{_FILE}{Path(address.removeprefix(_FILE)).absolute()}"
 
 
-def _environment(folder: Path) -> dict[str, str]:
-    # Credentials of MLflow and its stores are passed on; our own secrets are none of its business.
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEAD_")}
+def _environment(folder: Path, address: str) -> dict[str, str]:
+    # Credentials of MLflow and its stores are passed on; our own secrets are none of its business,
+    # and PGPASSWORD opens our database, unless MLflow's store is such a one too.
+    ours = ("LEAD_",) if address.startswith("postgresql") else ("LEAD_", "PG")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     packages = [str(Path(__file__).parents[1]), kept.get("PYTHONPATH", "")]
     return (
         kept

@@ -225,6 +225,24 @@ def test_what_the_child_says_reaches_the_caller_in_words(
         Registry(store_of_models).fetch("99", tmp_path)
 
 
+def test_the_secrets_of_the_service_are_not_told_to_the_child(
+    store_of_models: ServeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LEAD_DATABASE_URL", "PGPASSWORD", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "secret")
+    child = tmp_path / "child"
+    child.write_text(f"#!/bin/sh\nenv > {tmp_path / 'told'}\nexit 1\n")
+    child.chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(child))
+
+    with pytest.raises(ModelUnavailable):
+        Registry(store_of_models).fetch("1", tmp_path)
+
+    told = {line.partition("=")[0] for line in (tmp_path / "told").read_text().splitlines()}
+    assert "MLFLOW_TRACKING_PASSWORD" in told
+    assert {name for name in told if name.startswith(("LEAD_", "PG"))} == set()
+
+
 def test_a_child_that_is_killed_is_a_failed_trial(
     store_of_models: ServeSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
