@@ -81,33 +81,34 @@ def email_kind_and_domain(value: object) -> tuple[str | None, str | None]:
     """Return what `email_domain_kind` and `email_domain` say, read in one go."""
     if isinstance(value, str) and len(value) <= LONGEST_CATEGORY:
         name, _, domain = value.partition("@")
-        kind = _known_domains.get(domain)
-        if kind is not None and _PLAIN_NAME.fullmatch(name) is not None:
-            return kind, domain
+        if _PLAIN_NAME.fullmatch(name) is not None:
+            kind = _known_domains.get(domain)
+            if kind is None and _PLAIN_DOMAIN.fullmatch(domain) is not None:
+                if len(_known_domains) >= _MOST_DOMAINS:
+                    _known_domains.clear()
+                kind = _known_domains[domain] = _kind_of(domain)
+            if kind is not None:
+                return kind, domain
     read = email_domain(value)
-    if read is None:
-        return None, None
-    kind = _kind_of(read)
-    if _PLAIN_DOMAIN.fullmatch(read) is not None:
-        if len(_known_domains) >= _MOST_DOMAINS:
-            _known_domains.clear()
-        _known_domains[read] = kind
-    return kind, read
+    return (None if read is None else _kind_of(read)), read
 
 
 def _kind_of(domain: str) -> str:
     parts = domain.split(".")
-    is_country = len(parts[-1]) == 2 and len(parts) > 2
-    kind = parts[-2] if is_country else parts[-1]
+    last = parts[-1]
+    is_country = len(last) == 2 and len(parts) > 2
+    kind = parts[-2] if is_country else last
     if kind in _ACADEMIC:
         return "academic"
-    if kind in _GOVERNMENT or parts[-1] == "mil":
+    if kind in _GOVERNMENT or last == "mil":
         return "government"
     name = parts[-3] if is_country and kind in _SECOND_LEVELS else parts[-2]
     if name in _FREE_NAMES or domain in _FREE_DOMAINS:
         return "free"
-    is_network = (name in _FREE_NETWORKS and parts[-2:] == ["ne", "jp"]) or (
-        len(parts) > 3 and parts[-3:] == ["plala", "or", "jp"]
+    if last != "jp":
+        return "company"
+    is_network = (name in _FREE_NETWORKS and parts[-2] == "ne") or (
+        len(parts) > 3 and parts[-3:-1] == ["plala", "or"]
     )
     return "free" if is_network else "company"
 
