@@ -143,10 +143,13 @@ def create_app(
             yield
         finally:
             service.registry.stop()  # a fetch in work ends now, not when its time is over
-            for task in (watching, ringing, deciding, pruning, counting, proposing):
+            tasks = (watching, ringing, deciding, pruning, counting, proposing)
+            for task in tasks:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            # One that ended long ago with a fault must not keep what waits from being written.
+            for ended in await asyncio.gather(*tasks, return_exceptions=True):
+                if isinstance(ended, Exception):
+                    log.error("a part of the service had ended with %s", type(ended).__name__)
             with contextlib.suppress(StoreUnavailable):
                 await asyncio.to_thread(service.callers.ring.write_use)
             await service.recorder.stop()

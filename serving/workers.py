@@ -99,7 +99,18 @@ class Supervisor:
         now = time.monotonic()
         if worker.running is None:
             if now >= worker.not_before:
-                self._start(worker)
+                try:
+                    self._start(worker)
+                except OSError as error:  # no memory, or no process to be had: not for ever
+                    worker.n_failures += 1
+                    pause = _pause(worker.n_failures)
+                    worker.not_before = now + pause
+                    log.error(
+                        "worker %d cannot be started (%s); the next try comes in %.1f s",
+                        place,
+                        type(error).__name__,
+                        pause,
+                    )
             return
         code = worker.running.poll()
         if code is None and self._hangs(worker, worker.running.pid, now):
@@ -110,7 +121,7 @@ class Supervisor:
             return
         lived = now - worker.started
         worker.n_failures = worker.n_failures + 1 if lived < _SHORT_LIFE_SECONDS else 0
-        pause = min(LONGEST_PAUSE_SECONDS, 2.0**worker.n_failures / 2) if worker.n_failures else 0
+        pause = _pause(worker.n_failures)
         log.error(
             "worker %d (%d) ended with %d after %.1f s; the next starts in %.1f s",
             place,
@@ -159,6 +170,10 @@ class Supervisor:
                 log.error("worker %d did not end in time and is killed", one.pid)
                 one.kill()
                 one.wait()
+
+
+def _pause(n_failures: int) -> float:
+    return min(LONGEST_PAUSE_SECONDS, 2.0 ** min(n_failures, 10) / 2) if n_failures else 0.0
 
 
 @contextlib.contextmanager

@@ -118,10 +118,20 @@ def test_a_worker_without_its_parent_ends_and_frees_the_port(home: Path, tmp_pat
             again.bind(("127.0.0.1", served.port))
 
 
+@pytest.mark.parametrize(
+    ("changed", "pauses"),
+    [
+        ("LEAD_FACTORS", r"starts in (\S+) s"),  # a setting with which no worker can start
+        ("PATH", r"comes in (\S+) s"),  # no process can be made
+    ],
+)
 def test_a_worker_that_cannot_start_is_tried_again_with_pauses_and_stops_nobody(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, changed: str, pauses: str
 ) -> None:
-    monkeypatch.setenv("LEAD_FACTORS", "none")  # which no worker can start with
+    if changed == "PATH":
+        monkeypatch.setattr("sys.executable", "/nowhere/python")
+    else:
+        monkeypatch.setenv(changed, "none")
     caplog.set_level("ERROR")
     settings = ServeSettings.model_construct(host="127.0.0.1", port=0, stop_seconds=5.0)
     with socket.socket() as listening:
@@ -132,5 +142,4 @@ def test_a_worker_that_cannot_start_is_tried_again_with_pauses_and_stops_nobody(
         supervisor.run()
         ending.join()
 
-    pauses = re.findall(r"starts in (\S+) s", caplog.text)
-    assert pauses[:2] == ["1.0", "2.0"]
+    assert re.findall(pauses, caplog.text)[:2] == ["1.0", "2.0"]
