@@ -116,11 +116,28 @@ class Store:
         raise AssertionError  # the last attempt returns or raises
 
     def forget(self) -> None:
-        """Leave nothing of deleted rows behind in the write-ahead log, where there is one."""
-        if self._is_sqlite:
+        """Leave nothing of deleted rows behind in the write-ahead log, where there is one.
+
+        Raises
+        ------
+        StoreUnavailable
+            If others read from the log for too long: then it still holds what was deleted.
+        """
+        if not self._is_sqlite:
+            return
+        ends = time.monotonic() + PATIENCE_SECONDS
+        while True:
             with as_unavailable(), self._engine.connect() as connection:
                 raw: Any = connection.connection.driver_connection
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                is_kept = raw.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            if not is_kept:
+                return
+            if time.monotonic() > ends:
+                raise StoreUnavailable(
+                    "The rows are deleted, but the write-ahead log could not be emptied while "
+                    "others read from it. Delete again in a moment."
+                )
+            time.sleep(random.uniform(0.005, 0.03))
 
     def migrate(self, revision: str = "head") -> None:
         """Bring the tables to a version, the newest by default, all or nothing.

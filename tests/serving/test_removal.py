@@ -13,6 +13,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from serving.app import create_app
+from serving.errors import StoreUnavailable
 from serving.retention import kept_reasons, prune, prune_daily
 from serving.settings import ServeSettings
 from serving.store import Events, Predictions, Removal, Store, open_store
@@ -97,6 +98,24 @@ def test_a_write_ahead_log_keeps_nothing_of_a_deleted_lead_either(
 
     Removal(store).of_lead("canary-lead", "test", NOW)
 
+    assert b"canary-lead" not in bytes_of(tmp_path)
+    store.close()
+
+
+def test_a_reader_of_the_write_ahead_log_is_waited_for_and_then_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.store.engine.is_wal_safe", lambda version: True)
+    store = open_store(f"sqlite:///{tmp_path / 'lead_serve.db'}")
+    store.migrate()
+    Predictions(store).add([prediction("canary-lead")])
+    with store.reading() as reader:
+        reader.exec_driver_sql("SELECT count(*) FROM predictions").scalar()
+
+        with pytest.raises(StoreUnavailable, match="write-ahead log could not be emptied"):
+            Removal(store).of_lead("canary-lead", "test", NOW)
+
+    assert Removal(store).of_lead("canary-lead", "test", NOW) == (0, 0)
     assert b"canary-lead" not in bytes_of(tmp_path)
     store.close()
 
