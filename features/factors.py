@@ -125,12 +125,11 @@ def strongest(by_field: Sequence[float], n: int) -> Strongest:
     """
     points = [logit * POINTS_PER_LOGIT for logit in by_field]
     # Sorting is stable, backwards too: of equal ones the first stays first.
-    raising = [place for place, size in enumerate(points) if size >= MIN_POINTS]
-    lowering = [place for place, size in enumerate(points) if size <= -MIN_POINTS]
-    raising.sort(key=by_field.__getitem__, reverse=True)
-    lowering.sort(key=by_field.__getitem__)
-    del raising[n:], lowering[n:]
-    for place in (*raising, *lowering):
+    rising = sorted(range(len(points)), key=by_field.__getitem__)[:n]
+    falling = sorted(range(len(points)), key=by_field.__getitem__, reverse=True)[:n]
+    lowering = [place for place in rising if points[place] <= -MIN_POINTS]
+    raising = [place for place in falling if points[place] >= MIN_POINTS]
+    for place in raising + lowering:
         points[place] = 0.0
     return Strongest(raising, lowering, math.fsum(points))
 

@@ -122,7 +122,7 @@ class FieldCodes:
         return ColumnCodes(flat.reshape(len(rows), n_inputs), failed)
 
     def _read(self, raw: object) -> tuple[int, ...]:
-        if raw is None or self._habits.is_blank(raw):
+        if raw is None or (self._habits.blanks and self._habits.is_blank(raw)):
             return self._nothing
         try:
             values = self._read_values(raw, self._habits)

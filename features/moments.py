@@ -60,7 +60,14 @@ def parse_time(value: object, zone: ZoneInfo, formats: Sequence[str] = ()) -> da
     '2026-01-05T13:05:00+09:00'
     """
     if isinstance(value, str):
-        moment = None if formats or len(value) > 32 else _as_programs_write(value)
+        if value[4:5] == "-" and not formats and len(value) <= 32:
+            # Nearly every time is written like this: read without another call.
+            try:
+                moment = datetime.fromisoformat(value)
+            except ValueError:
+                moment = None
+        else:
+            moment = None if formats or len(value) > 32 else _as_programs_write(value)
     elif isinstance(value, datetime):
         moment = None if is_blank(value) else value
     elif isinstance(value, date):
