@@ -42,6 +42,7 @@ class GroupCommit(Generic[_Given, _Told]):
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._task: asyncio.Task[None] | None = None
+        self._under_way: asyncio.Future[Sequence[_Told]] | None = None
 
     @property
     def n_waiting(self) -> int:
@@ -82,6 +83,19 @@ class GroupCommit(Generic[_Given, _Told]):
         finally:
             ends.cancel()
 
+    async def settled(self) -> None:
+        """Wait until nothing is written any more whose caller has been told otherwise.
+
+        Raises
+        ------
+        StoreUnavailable
+            If that takes too long.
+        """
+        if self._under_way is not None:
+            done, _ = await asyncio.wait([self._under_way], timeout=PATIENCE_SECONDS)
+            if not done:
+                raise StoreUnavailable("The database does not answer in time; try again.")
+
     async def _run(self) -> None:
         while self._waiting or self._task is not None:
             await self._wake.wait()
@@ -95,6 +109,7 @@ class GroupCommit(Generic[_Given, _Told]):
     async def _commit(self, taken: list[tuple[_Given, int, asyncio.Future[_Told]]]) -> None:
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._thread, self._write, [given for given, _, _ in taken])
+        self._under_way = work
         await asyncio.wait([work])
         error = work.exception()
         if isinstance(error, RowRefused) and len(taken) > 1:
@@ -140,6 +155,16 @@ class Recorder:
     def n_waiting(self) -> int:
         """Scores that wait to be committed."""
         return self._commits.n_waiting
+
+    async def settled(self) -> None:
+        """Wait for scores that were told "not recorded" and may still be committed.
+
+        Raises
+        ------
+        StoreUnavailable
+            If that takes too long.
+        """
+        await self._commits.settled()
 
     async def record(self, predictions: Sequence[Prediction]) -> bool:
         """Return True once the scores are committed; False if that failed or took too long."""

@@ -64,6 +64,9 @@ async def lead(
 async def delete_lead(lead_id: LeadIdInPath, request: Request, service: ServiceDep) -> JSONBytes:
     """Delete everything recorded of a lead; answered once nothing of it is left."""
     actor = caller_of(request.scope).name
+    # What was given up and is written all the same must not come after the deletion.
+    await service.recorder.settled()
+    await service.event_commits.settled()
 
     def remove() -> dict[str, Any]:
         removed = Removal(service.store).of_lead(lead_id, actor, service.clock())

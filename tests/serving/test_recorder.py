@@ -89,6 +89,31 @@ def test_an_answer_does_not_wait_for_a_store_that_hangs(
     assert len(predictions.of_lead("L")) == 1
 
 
+def test_who_deletes_can_wait_for_a_score_that_is_written_after_its_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictions = Slow(tmp_path / "store.db")
+
+    async def run() -> None:
+        recorder = Recorder(predictions)
+        await recorder.start()
+        await recorder.settled()  # there is nothing to wait for
+        monkeypatch.setattr(serving.recorder, "PATIENCE_SECONDS", 0.05)
+        assert await recorder.record([prediction("late")]) is False
+        with pytest.raises(StoreUnavailable, match="does not answer in time"):
+            await recorder.settled()
+        monkeypatch.setattr(serving.recorder, "PATIENCE_SECONDS", 5.0)
+        settled = asyncio.create_task(recorder.settled())
+        await asyncio.sleep(0.05)
+        assert predictions.of_lead("late") == []
+        predictions.go.set()
+        await settled
+        assert len(predictions.of_lead("late")) == 1
+        await recorder.stop()
+
+    asyncio.run(run())
+
+
 def test_stopping_writes_what_still_waits(tmp_path: Path) -> None:
     predictions = Slow(tmp_path / "store.db")
 
