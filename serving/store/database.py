@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import sqlalchemy as sa
 
 from serving.errors import StoreUnavailable
-from serving.store.engine import PATIENCE_SECONDS, as_unavailable, make_engine
+from serving.store.engine import PATIENCE_SECONDS, as_unavailable, insert_alone, make_engine
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -42,6 +42,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_SECONDS = 600.0
 _MIGRATION_LOCK = 0x1EAD5E12
 _TRIES = 6
+_GAP_SECONDS = 0.002
 _AGAIN = frozenset({"40001", "40P01"})
 """PostgreSQL's "could not serialise" and "deadlock": the same transaction may go through later."""
 
@@ -65,6 +66,7 @@ class Store:
         self._writer = engine.execution_options(lead_patience=PATIENCE_SECONDS)
         self._is_sqlite = engine.dialect.name == "sqlite"
         self._turn = threading.Lock()
+        self._free_since = 0.0
 
     @property
     def engine(self) -> sa.Engine:
@@ -114,6 +116,17 @@ class Store:
                     raise
                 time.sleep(random.uniform(0.005, 0.03) * (attempt + 1))
         raise AssertionError  # the last attempt returns or raises
+
+    def insert_at_once(self, statement: str, values: Sequence[Any]) -> None:
+        """Commit one statement of SQLite by itself: a transaction of one call to the driver.
+
+        Each call lets go of the interpreter, and to get it back from a busy event loop takes up to
+        five milliseconds; a transaction of many calls would spend most of its time on that.
+        """
+        with self._in_turn(PATIENCE_SECONDS), as_unavailable():
+            if not insert_alone(self._engine, statement, values):
+                with self._writer.begin() as connection:
+                    connection.connection.cursor().execute(statement, values)
 
     def forget(self) -> None:
         """Leave nothing of deleted rows behind in the write-ahead log, where there is one.
@@ -186,8 +199,11 @@ class Store:
                 f"{patience:g} seconds. Try again."
             )
         try:
+            # Who waits in another process asks every millisecond, and has to come in between.
+            time.sleep(max(0.0, self._free_since + _GAP_SECONDS - time.monotonic()))
             yield
         finally:
+            self._free_since = time.monotonic()
             self._turn.release()
 
     def _version(self) -> str | None:

@@ -6,7 +6,7 @@ import logging
 import random
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,16 @@ from sqlalchemy.exc import (
 from serving.errors import RowRefused, StoreUnavailable
 from serving.settings import SettingsInvalid
 
-__all__ = ["PATIENCE_SECONDS", "as_unavailable", "is_wal_safe", "make_engine"]
+__all__ = ["PATIENCE_SECONDS", "as_unavailable", "insert_alone", "is_wal_safe", "make_engine"]
 
 log = logging.getLogger("lead_serve")
 
 PATIENCE_SECONDS = 1.2
 """How long one wait for a lock may take; a caller waits at most twice as long (docs 0008)."""
 
+_ASK_SECONDS = 0.02
+"""What SQLite itself waits for a lock before it is asked again."""
+_WAITS = "lead_waits"
 _CONNECT_SECONDS = 2
 _POOL_SECONDS = 2
 
@@ -149,7 +152,9 @@ def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA secure_delete=ON")
         cursor.execute("PRAGMA journal_size_limit=16777216")
-        cursor.execute(f"PRAGMA journal_mode={journal}")
+        cursor.execute("PRAGMA busy_timeout=0")
+        _take(cursor, f"PRAGMA journal_mode={journal}", PATIENCE_SECONDS)
+        cursor.execute(f"PRAGMA busy_timeout={int(1000 * _ASK_SECONDS)}")
         cursor.close()
     except sqlite3.Error:
         connection.close()
@@ -172,6 +177,7 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     # Past SQLAlchemy's statements, which cost more than the transaction: this is in every score.
     cursor = connection.connection.cursor()
     cursor.execute("PRAGMA busy_timeout=0")
+    connection.info[_WAITS] = True
     if options.get("lead_reads_only", False):
         cursor.execute("BEGIN")
         _take(cursor, "PRAGMA schema_version", patience)
@@ -179,6 +185,25 @@ def _begin_sqlite(connection: sa.Connection) -> None:
         _take(cursor, "BEGIN IMMEDIATE", patience)
     cursor.execute(f"PRAGMA busy_timeout={int(1000 * patience)}")
     cursor.close()
+
+
+def insert_alone(engine: sa.Engine, statement: str, values: Sequence[Any]) -> bool:
+    """Commit one statement by itself, and return False if others were in its way."""
+    connection = engine.raw_connection()
+    try:
+        cursor = connection.cursor()
+        if connection.info.pop(_WAITS, False):
+            cursor.execute(f"PRAGMA busy_timeout={int(1000 * _ASK_SECONDS)}")
+        cursor.execute(statement, values)
+    except sqlite3.OperationalError as error:
+        if _is_busy(error):
+            return False
+        # One that could only be read when it was opened would stay so for ever.
+        connection.invalidate()
+        raise
+    finally:
+        connection.close()
+    return True
 
 
 def _take(cursor: Any, statement: str, seconds: float) -> None:
@@ -193,10 +218,13 @@ def _take(cursor: Any, statement: str, seconds: float) -> None:
             cursor.execute(statement)
             return
         except sqlite3.OperationalError as error:
-            is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
-            if not is_busy or time.monotonic() > ends:
+            if not _is_busy(error) or time.monotonic() > ends:
                 raise
         time.sleep(random.uniform(0.0003, 0.0015))
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
 
 
 def _follow_the_file(engine: sa.Engine, path: Path) -> None:

@@ -66,6 +66,8 @@ class Prediction:
 
 
 _AT_ONCE = 100
+_IN_ONE = 50
+"""Rows that one statement inserts; older SQLite takes 999 values, and it keeps 128 statements."""
 _COLUMNS = tuple(Prediction.__slots__)
 _IN_ORDER = attrgetter(*_COLUMNS)
 _TIMES = tuple(_COLUMNS.index(name) for name in ("as_of", "recorded_at"))
@@ -79,10 +81,12 @@ class Predictions:
         self._store = store
         self._is_sqlite = store.engine.dialect.name == "sqlite"
         mark = "?" if self._is_sqlite else "%s"
-        self._insert = (
-            f"INSERT INTO predictions ({', '.join(_COLUMNS)}) "
-            f"VALUES ({', '.join([mark] * len(_COLUMNS))})"
-        )
+        into, row = ", ".join(_COLUMNS), f"({', '.join([mark] * len(_COLUMNS))})"
+        self._inserts = [
+            f"INSERT INTO predictions ({into}) VALUES {', '.join([row] * n)}"
+            for n in range(_IN_ONE + 1)
+        ]
+        self._insert = self._inserts[1]
 
     def add(self, predictions: Sequence[Prediction]) -> None:
         """Record scores in one transaction; when this returns they are committed."""
@@ -90,12 +94,11 @@ class Predictions:
             # Bound as the driver wants them: SQLAlchemy's way from a row to its statement costs
             # more than all that SQLite does with it. In pieces or one by one, because a row takes
             # several times the room of what is stored of it.
+            if self._is_sqlite and len(predictions) <= _IN_ONE:
+                values = [value for one in predictions for value in self._row(one)]
+                self._store.insert_at_once(self._inserts[len(predictions)], values)
+                return
             with self._store.writing() as connection:
-                if self._is_sqlite:
-                    cursor = connection.connection.cursor()
-                    cursor.executemany(self._insert, map(self._row, predictions))  # type: ignore[arg-type]
-                    cursor.close()
-                    return
                 for start in range(0, len(predictions), _AT_ONCE):
                     rows = [self._row(one) for one in predictions[start : start + _AT_ONCE]]
                     connection.exec_driver_sql(self._insert, rows)
