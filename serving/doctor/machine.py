@@ -38,6 +38,9 @@ OLDEST_DATE = datetime(2026, 11, 1, tzinfo=UTC)
 """No clock can be right that lies before the program was written."""
 
 _REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "fuse.sshfs", "ceph", "glusterfs"}
+_OF_TRAINING = frozenset({"LEAD_CHOICE_SECONDS", "LEAD_DRAWS", "LEAD_EXPERIMENT", "LEAD_SEED"})
+"""Settings of ``lead-train`` alone; a test compares them, as serving may not import it."""
+
 _ASK_SECONDS = 3.0
 _SAME_ENOUGH = 0.8
 
@@ -47,7 +50,7 @@ def check_names(environment: Mapping[str, str]) -> list[Finding]:
     known = [name for name, _, _ in describe_settings()]
     found = []
     for name in sorted(environment):
-        if name.startswith("LEAD") and name not in known:
+        if name.startswith("LEAD") and name not in known and name not in _OF_TRAINING:
             near = difflib.get_close_matches(name, known, 1, _SAME_ENOUGH)
             if near:
                 found.append(warn("settings", f"{name} is no setting.", f"Did you mean {near[0]}?"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import threading
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,14 @@ from serving import cli
 from serving.app import create_app
 from serving.doctor import Finding, examine
 from serving.doctor.database import check_age, check_callers, check_database
-from serving.doctor.machine import check_access, check_address, check_clock, check_cores, check_home
+from serving.doctor.machine import (
+    check_access,
+    check_address,
+    check_clock,
+    check_cores,
+    check_home,
+    check_names,
+)
 from serving.doctor.models import check_registry
 from serving.settings import ServeSettings
 from serving.store import Approval, open_store
@@ -29,6 +37,7 @@ from serving.store.facts import NEWEST, KeyFacts, StoreFacts, read_facts
 from serving.store.tables import ACCOUNTS, KEYS
 from tests.serving.conftest import NOW, approved
 from tests.serving.test_backup import fill_with_odd_values
+from training.settings import describe_settings
 
 
 @pytest.fixture
@@ -409,6 +418,13 @@ def test_a_misspelt_setting_is_told(
     found = examine(settings, NOW, asks_registry=False)
 
     assert "Did you mean LEAD_DATABASE_URL?" in found_in(found, "warning")[0]
+
+
+def test_no_setting_of_training_is_taken_for_a_misspelt_one() -> None:
+    of_training = dict.fromkeys(re.findall("LEAD_[A-Z_]+", describe_settings()), "1")
+
+    assert "LEAD_CHOICE_SECONDS" in of_training
+    assert [finding.level for finding in check_names(of_training)] == ["ok"]
 
 
 class Proposing:
