@@ -365,3 +365,24 @@ def test_a_locked_database_is_reported_as_unavailable(tmp_path: Path) -> None:
 
     holder.close()
     Predictions(store).add([prediction()])
+
+
+def test_a_connection_that_could_only_read_is_given_up(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path / 'store.db'}")
+    store.migrate()
+    store.close()
+    opened: list[int] = []
+
+    def read_only_at_first(connection: sqlite3.Connection, _: object) -> None:
+        opened.append(1)
+        connection.execute(f"PRAGMA query_only={'ON' if len(opened) == 1 else 'OFF'}")
+
+    sa.event.listen(store.engine, "connect", read_only_at_first)
+    predictions = Predictions(store)
+
+    with pytest.raises(StoreUnavailable):
+        predictions.add([prediction()])
+    predictions.add([prediction()])
+
+    assert len(predictions.latest()) == 1
+    store.close()
