@@ -386,3 +386,21 @@ def test_a_connection_that_could_only_read_is_given_up(tmp_path: Path) -> None:
 
     assert len(predictions.latest()) == 1
     store.close()
+
+
+def test_a_server_that_vanished_without_a_word_is_noticed() -> None:
+    store = open_store("postgresql://lead@localhost/lead")
+    asked: list[dict[str, object]] = []
+
+    @sa.event.listens_for(store.engine, "do_connect")
+    def look(
+        _dialect: object, _record: object, _arguments: object, told: dict[str, object]
+    ) -> None:
+        asked.append(dict(told))
+        raise sa.exc.OperationalError("not here", None, Exception())
+
+    with pytest.raises(StoreUnavailable):
+        store.check()
+
+    assert asked[0]["tcp_user_timeout"] == 5_000
+    assert {"keepalives_idle", "keepalives_interval", "keepalives_count"} <= asked[0].keys()
