@@ -56,13 +56,14 @@ class OneLead:
         self._ends = [(pair.i, pair.j) for pair in tables.pairs]
         self._has_acceptance = acceptance is not None
         cells = _Cells(n_inputs)
-        self._shape = len(tables.horizons), 1 + n_inputs
+        together = [(pair, pair.first + pair.second) for pair in tables.pairs]
         for base, curves in zip(tables.base, tables.mains, strict=True):
-            cells.add_sum(base, curves, ())
-        self._n_mains = self._shape[0] * self._shape[1]
-        for pair in tables.pairs:
-            cells.add_halves(pair)
-        self._n_halves = self._n_mains + 2 * n_pairs
+            cells.add_sum(base, curves, together)
+        self._shape = len(tables.horizons), 1 + n_inputs + n_pairs
+        self._n_first = self._shape[0] * self._shape[1]
+        cells.add_maps((pair, pair.first) for pair in tables.pairs)
+        cells.add_maps((pair, pair.second) for pair in tables.pairs)
+        self._n_halves = self._n_first + 2 * n_pairs
         if acceptance is not None:
             accepted = [(pair, pair.first + pair.second) for pair in acceptance.pairs]
             cells.add_sum(acceptance.base[0], acceptance.mains[0], accepted)
@@ -78,23 +79,18 @@ class OneLead:
         places += given.take(self._of_column)
         places += self._starts
         read = self._cells.take(places)
-        n_mains, n_halves = self._n_mains, self._n_halves
-        halves = read[n_mains:n_halves]
         # Running sums add from the first to the last, as a loop would.
-        n_horizons, n_main = self._shape
-        terms = np.empty((n_horizons, n_main + len(self._ends)))
-        terms[:, :n_main] = read[:n_mains].reshape(self._shape)
-        np.add(halves[::2], halves[1::2], out=terms[0, n_main:])
-        terms[1:, n_main:] = terms[0, n_main:]
+        logits = read[: self._n_first].reshape(self._shape)
         acceptance = None
         if self._has_acceptance:
-            acceptance = float(np.add.accumulate(read[n_halves:])[-1])
+            acceptance = float(np.add.accumulate(read[self._n_halves :])[-1])
         parts: list[float] = read[self._own].tolist()
-        half = iter(halves.tolist())
-        for (i, j), first, second in zip(self._ends, half, half, strict=True):
+        halves: list[float] = read[self._n_first : self._n_halves].tolist()
+        seconds = halves[len(self._ends) :]
+        for (i, j), first, second in zip(self._ends, halves, seconds, strict=False):
             parts[i] += first
             parts[j] += second
-        return LookedUp(np.add.accumulate(terms, axis=1)[:, -1].tolist(), parts, acceptance)
+        return LookedUp(np.add.accumulate(logits, axis=1)[:, -1].tolist(), parts, acceptance)
 
 
 class _Cells:
@@ -106,7 +102,7 @@ class _Cells:
     def __init__(self, n_inputs: int) -> None:
         self._nowhere = n_inputs
         self._places: list[tuple[int, int, int, int]] = []
-        self._tables: list[NDArray[np.float64]] = []
+        self._tables: dict[int, tuple[int, NDArray[np.float64]]] = {}
         self._end = 0
 
     def add_sum(
@@ -119,23 +115,17 @@ class _Cells:
         self._lay(np.array([base]), self._nowhere, 0, self._nowhere)
         for i, curve in enumerate(curves):
             self._lay(curve, self._nowhere, 0, i)
+        self.add_maps(maps)
+
+    def add_maps(self, maps: Iterable[tuple[PairTable, NDArray[np.float64]]]) -> None:
         for pair, cells in maps:
             self._lay(cells, pair.i, cells.shape[1], pair.j)
 
-    def add_halves(self, pair: PairTable) -> None:
-        """Lay rows of both halves by turns: what is read together lies together."""
-        n_columns = pair.first.shape[1]
-        for start in (self._end, self._end + n_columns):
-            self._places.append((pair.i, 2 * n_columns, pair.j, start))
-        self._keep(np.stack([pair.first, pair.second], axis=1))
-
     def _lay(self, table: NDArray[np.float64], row: int, width: int, column: int) -> None:
-        self._places.append((row, width, column, self._end))
-        self._keep(table)
-
-    def _keep(self, table: NDArray[np.float64]) -> None:
-        self._tables.append(table.ravel())
-        self._end += table.size
+        if id(table) not in self._tables:  # what every horizon adds is kept once
+            self._tables[id(table)] = self._end, table
+            self._end += table.size
+        self._places.append((row, width, column, self._tables[id(table)][0]))
 
     def laid_out(
         self,
@@ -148,4 +138,5 @@ class _Cells:
     ]:
         """Return row input, width, column input and start of each table, and all cells."""
         row, width, column, starts = np.array(self._places, dtype=np.intp).T.copy()
-        return row, width, column, starts, np.concatenate(self._tables)
+        cells = np.concatenate([table.ravel() for _, table in self._tables.values()])
+        return row, width, column, starts, cells
