@@ -184,11 +184,14 @@ def _wrong_shape(request: Request, error: Exception) -> Response:
 def _sentence(one: Mapping[str, Any]) -> str:
     if one["loc"][-1] == "limit":
         return "must be a whole number from 1 to 1,000"
-    # What is filled in are limits of ours, never what was sent.
-    limits = {name: f"{at:,}" for name, at in (one.get("ctx") or {}).items() if type(at) is int}
+    # What is filled in are limits and choices of ours, never what was sent.
+    told = one.get("ctx") or {}
+    ours = {name: told.get(name, "what docs/guide/api.md says") for name in _FILLED}
+    limits = {name: f"{at:,}" if type(at) is int else str(at) for name, at in ours.items()}
     return _SENTENCES.get(one["type"], "has the wrong shape").format_map(limits)
 
 
+_FILLED = ("expected", "ge", "le", "max_length")
 _SENTENCES = {
     "missing": "is missing",
     "model_version": "must be a version's number, or champion",
@@ -202,12 +205,12 @@ _SENTENCES = {
     "too_short": "must not be empty",
     "model_attributes_type": "must be an object",
     "model_type": "must be an object",
-    "less_than_equal": "lies above what is allowed, see docs/guide/api.md",
-    "greater_than_equal": "lies below what is allowed, see docs/guide/api.md",
+    "less_than_equal": "must be at most {le}",
+    "greater_than_equal": "must be at least {ge}",
     "date_from_datetime_parsing": "must be a day such as 2026-11-20",
     "date_from_datetime_inexact": "must be a day such as 2026-11-20",
     "date_parsing": "must be a day such as 2026-11-20",
-    "literal_error": "must be one of the values listed in docs/guide/api.md",
+    "literal_error": "must be {expected}",
     "string_pattern_mismatch": "holds characters it must not hold",
     "float_type": "must be a number",
     "bool_type": "must be true or false",

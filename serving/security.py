@@ -260,7 +260,10 @@ def _nowhere(scope: Scope) -> Refusal:
     methods = methods_of(scope["path"])
     if methods:
         return Refusal(
-            405, "method_not_allowed", "Method Not Allowed", Allow=", ".join(sorted(methods))
+            405,
+            "method_not_allowed",
+            f"This address answers {' and '.join(sorted(methods))}. docs/guide/api.md says more.",
+            Allow=", ".join(sorted(methods)),
         )
     return Refusal(
         404, "not_found", "There is nothing at this address. docs/guide/api.md lists the addresses."

@@ -85,6 +85,21 @@ def test_the_handoff_knows_what_sales_has_said(used: TestClient) -> None:
     assert plan["model_low"] <= plan["expected_wins"] <= plan["model_high"]
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("/v1/insight/sources?days=1", "query.days: must be at least 30."),
+        ("/v1/insight/sources?days=99999", "query.days: must be at most 3,650."),
+        ("/v1/recycle?until=1900-01-01", "query.until: must be at least 2000-01-01."),
+        ("/v1/recycle?queue=merge", "query.queue: must be 'front', "),
+    ],
+)
+def test_what_is_out_of_bounds_is_told_with_the_bounds(
+    used: TestClient, address: str, words: str
+) -> None:
+    assert words in used.get(address).json()["detail"]
+
+
 def test_slots_can_be_asked_for(used: TestClient) -> None:
     plan = told(used, "/v1/handoff?slots=2")
 
