@@ -7,9 +7,11 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 from starlette.concurrency import run_in_threadpool
 
+from features.quantities import parse_number
+from features.writing import Unreadable
 from serving.answers import EventsStored, EventStored, told
 from serving.asked import LeadId
 from serving.callers import caller_of
@@ -28,6 +30,22 @@ _TURNING = frozenset({"rejected", "lost", "retracted"})
 """Kinds that can take a lead out of sales' hands, or give it back."""
 
 Text = Annotated[str, Field(max_length=LONGEST)]
+
+
+def _number(given: Any) -> Any:
+    """Read a number that is written as text, as MA tools send all they know."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return parse_number(given)
+    except Unreadable:
+        return given  # refused as no number
+
+
+Amount = Annotated[
+    float | None,
+    BeforeValidator(_number, json_schema_input_type=float | Text | None),
+]
 When = Annotated[str, Field(min_length=1, max_length=64)]
 
 
@@ -41,7 +59,7 @@ class SalesEventIn(BaseModel):
     at: When
     kind: Annotated[str, Field(min_length=1, max_length=20)]
     reason: Text | None = None
-    amount: float | None = None
+    amount: Amount = None
     actor: Text | None = None
     source: Text | None = None
     return_on: Annotated[str, Field(max_length=40)] | None = None

@@ -91,6 +91,19 @@ def test_an_event_without_an_id_gets_one_from_its_content(client, send) -> None:
     assert len(stored(client)) == 2
 
 
+@pytest.mark.parametrize("written", ["1200000", "1,200,000円", "１２０万円"])
+def test_an_amount_may_be_written_as_text_as_ma_tools_send_it(client, send, written) -> None:
+    assert send(amount=1_200_000.0).status_code == 200
+
+    assert send(amount=written).status_code == 200
+    assert [one["amount"] for one in stored(client)] == [1_200_000.0]
+
+
+def test_an_empty_amount_is_none(client, send) -> None:
+    assert send(amount="").status_code == 200
+    assert "amount" not in stored(client)[0]
+
+
 def test_many_events_are_stored_together_and_told_in_order(client) -> None:
     many = [EVENT | {"event_id": f"e-{k}", "lead_id": f"L-{k % 7}"} for k in range(300)]
 
