@@ -46,10 +46,14 @@ def home(request: Request, service: ServiceDep, language: LanguageDep) -> Respon
 
 @router.get("/leads")
 def search(
-    lead_id: Annotated[str, Query(min_length=1, max_length=200)], request: Request
+    request: Request,
+    lead_id: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
 ) -> Response:
-    """Go to the page of the lead that was searched for."""
-    address = request.url_for("lead_page", lead_id=lead_id.strip() or "-")
+    """Go to the page of the lead that was searched for; to the search when none was."""
+    if lead_id is None:
+        address = request.url_for("home")
+    else:
+        address = request.url_for("lead_page", lead_id=lead_id.strip() or "-")
     lang = request.query_params.get("lang")
     if lang in ("ja", "en"):
         address = address.include_query_params(lang=lang)

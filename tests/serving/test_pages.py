@@ -128,6 +128,12 @@ def test_the_search_goes_to_the_lead_and_keeps_the_language(shared_client: TestC
     assert response.headers["location"] == "/leads/%E6%9D%B1%E4%BA%AC/1?lang=en"
 
 
+def test_the_address_of_leads_without_an_id_leads_to_the_search(shared_client: TestClient) -> None:
+    response = shared_client.get("/leads", params={"lang": "en"}, follow_redirects=False)
+
+    assert (response.status_code, response.headers["location"]) == (303, "/?lang=en")
+
+
 def test_the_language_can_be_changed_on_the_same_page(shared_client: TestClient) -> None:
     assert 'href="/model?lang=en"' in shared_client.get("/model").text
     assert 'href="/model?lang=ja"' in shared_client.get("/model?lang=en").text
