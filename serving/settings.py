@@ -136,7 +136,11 @@ class ServeSettings(BaseSettings):
     ] = 10.0
     retention_days: Annotated[
         int,
-        Field(ge=0, le=36_500, description="recorded scores and events older are deleted; 0: none"),
+        Field(
+            ge=0,
+            le=36_500,
+            description="scores and events older than so many days are deleted; 0: none",
+        ),
     ] = 0
     log_format: Annotated[
         Literal["json", "text"], Field(description="form of the log lines on standard error")

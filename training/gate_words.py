@@ -306,8 +306,8 @@ VERDICTS = {
         "learnt: it stays. Add the missing outcomes and train again.",
     ),
     "failed": _two(
-        "通らなかった確認:{failed}。それぞれの文に直し方があります。",
-        "What did not pass: {failed}. The sentence of each says what to do.",
+        "通らなかった確認:{failed}。直し方はレポートにあります。",
+        "What did not pass: {failed}. The report says what to do.",
     ),
 }
 

@@ -68,7 +68,8 @@ def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
     from rich.progress import Progress, TaskID
 
     shown: dict[str, TaskID] = {}
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
 
         def tell(what: str, done: int, of: int | None) -> None:
             if what not in shown:

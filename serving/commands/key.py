@@ -99,7 +99,8 @@ def rotate(
         key, shown = make_key(old.name, old.scopes, by=account_name(), now=now, days=days)
         keys.rotate(old.key_id, key, now + timedelta(hours=overlap_hours))
     _show_once(key, shown)
-    typer.echo(f"lq_{old.key_id}_… still opens for {overlap_hours:g} hours.", err=True)
+    rest = f"still opens for {overlap_hours:g} hours" if overlap_hours else "opens no more"
+    typer.echo(f"lq_{old.key_id}_… {rest}.", err=True)
 
 
 @key_app.command("revoke")
