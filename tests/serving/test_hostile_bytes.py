@@ -209,9 +209,9 @@ def test_every_answer_has_an_id_and_the_security_headers(shared_client: TestClie
     for path in ("/livez", "/nope", "/model"):
         headers = shared_client.get(path, headers={"X-Request-ID": "abc-1"}).headers
         assert headers["x-request-id"] == "abc-1"
-        assert "default-src 'self'" in headers["content-security-policy"]
+        assert "default-src 'none'" in headers["content-security-policy"]
         assert headers["x-content-type-options"] == "nosniff"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 def test_a_request_id_that_is_no_id_is_replaced(shared_client: TestClient) -> None:
