@@ -87,6 +87,7 @@ def test_no_setting_of_the_caller_leads_the_demo_elsewhere(monkeypatch):
     assert [name for name in environment if name.startswith("LEAD_")] == [
         "LEAD_HOME",
         "LEAD_CHOICE_SECONDS",
+        "LEAD_ACCESS",
     ]
 
 

@@ -171,6 +171,8 @@ def swap_under_load(
                 else:
                     version = swaps.approve(good[(turn + 1) % len(good)])
                     wait_for(lambda v=version: ready(served)["model"] == v, 30)
+                    n_before = clients.n
+                    wait_for(lambda n=n_before: clients.n >= n + 3 * N_CLIENTS, 30)
             wait_for(lambda: clients.n >= n_least, 300)
         seen = {
             "n": clients.n,

@@ -226,7 +226,7 @@ def test_two_keys_open_while_one_takes_over(
         keys.rotate("nosuchid", third, NOW)
 
 
-def test_a_revocation_by_another_process_holds_in_every_worker_within_two_seconds(
+def test_a_revocation_by_another_process_holds_in_every_worker_within_five_seconds(
     settings: ServeSettings, start: Start
 ) -> None:
     key, shown = new_key(settings, ["score"])
@@ -240,8 +240,8 @@ def test_a_revocation_by_another_process_holds_in_every_worker_within_two_second
         capture_output=True,
     )
 
-    took = until(lambda: [score(worker, shown) for worker in workers] == [401, 401])
-    assert took < 2.0
+    took = until(lambda: [score(worker, shown) for worker in workers] == [401, 401], 30.0)
+    assert took < 5.0
 
 
 def test_keys_are_made_listed_and_revoked_over_http(settings: ServeSettings, start: Start) -> None:
