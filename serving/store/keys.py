@@ -55,6 +55,7 @@ class Keys:
             apart.
         """
         with self._store.writing() as connection:
+            _alone(connection)
             if _in_use(connection, key.name, key.made_at):
                 raise RequestRefused(
                     "A key in use has this name. Rotate it (lead-serve key rotate), or choose "
@@ -73,6 +74,7 @@ class Keys:
             If it is no longer in use, or its next one is in use already.
         """
         with self._store.writing() as connection:
+            _alone(connection)
             old = _one(connection, old_id)
             if not old.is_active(key.made_at):
                 raise RequestRefused("This key is no longer in use. Make a new one instead.")
@@ -145,6 +147,12 @@ def _one(connection: sa.Connection, key_id: str) -> Key:
     if row is None:
         raise KeyUnknown("There is no such key. `lead-serve key list` shows them.")
     return _read(row)
+
+
+def _alone(connection: sa.Connection) -> None:
+    # PostgreSQL lets two look before either writes; on SQLite the transaction is alone already.
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("LOCK TABLE keys IN SHARE ROW EXCLUSIVE MODE")
 
 
 def _in_use(connection: sa.Connection, name: str, now: datetime) -> list[Key]:

@@ -27,7 +27,10 @@ def stream() -> Iterator[io.StringIO]:
     kept = (root.handlers[:], root.level, access.handlers[:], access.propagate)
     hooks = (sys.excepthook, threading.excepthook)
     # MLflow's own migrations, run by other tests in this process, silence every logger there is.
-    logging.getLogger("alembic.runtime").disabled = False
+    for name in ("alembic", "alembic.runtime"):
+        silenced = logging.getLogger(name)
+        silenced.disabled, silenced.propagate = False, True
+        silenced.setLevel(logging.NOTSET)
     to = io.StringIO()
     yield to
     root.handlers[:], access.handlers[:] = kept[0], kept[2]
