@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.callers import Right
+from serving.guard.callers import Right
 
 __all__ = [
     "ActionList",

@@ -14,25 +14,26 @@ import orjson
 from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.approving import Approver
-from serving.asking import Asking
+from serving.decision.desk import DESK_SECONDS, DeskKeeper
+from serving.decision.suppression import Suppression
 from serving.dependencies import Service
-from serving.desk import DESK_SECONDS, DeskKeeper
-from serving.entry import open_callers
 from serving.errors import StoreUnavailable, add_error_handlers
-from serving.fast_lane import FastLane
-from serving.gate import Gate, Places
-from serving.holder import ModelHolder
-from serving.keys import RING_SECONDS
-from serving.limits import MIB, BodyLimit, Envelope
-from serving.metrics import Meter, count_beside
-from serving.origins import Origins
+from serving.guard.entry import open_callers
+from serving.guard.keys import RING_SECONDS
+from serving.guard.origins import Origins
+from serving.guard.security import Guard
+from serving.model_life.approving import Approver
+from serving.model_life.holder import ModelHolder
+from serving.model_life.registry import Registry
+from serving.model_life.registry_watch import RegistryWatch
 from serving.pages import add_pages
-from serving.readiness import Readiness
-from serving.recorder import GroupCommit, Recorder
-from serving.registry import Registry
-from serving.registry_watch import RegistryWatch
-from serving.retention import kept_reasons, prune_daily
+from serving.process.gate import Gate, Places
+from serving.process.limits import MIB, BodyLimit, Envelope
+from serving.process.metrics import Meter, count_beside
+from serving.process.readiness import Readiness
+from serving.records.asking import Asking
+from serving.records.recorder import GroupCommit, Recorder
+from serving.records.retention import kept_reasons, prune_daily
 from serving.routes import (
     approvals,
     events,
@@ -47,12 +48,11 @@ from serving.routes import (
     score,
 )
 from serving.schema import describe_access
-from serving.security import Guard
+from serving.scoring.fast_lane import FastLane
 from serving.settings import ServeSettings
 from serving.store import Approvals, Events, Predictions, Removal, open_store
 from serving.store.insight import Journal
 from serving.store.lines import Lines, SaidOff
-from serving.suppression import Suppression
 
 __all__ = ["create_app"]
 

@@ -9,22 +9,22 @@ from typing import Annotated
 
 from fastapi import Depends, Query, Request
 
-from serving.approving import Approver
-from serving.asking import Asking
-from serving.desk import DeskKeeper
-from serving.entry import Callers
-from serving.events import EventService
-from serving.holder import ModelHolder
-from serving.metrics import Meter
-from serving.readiness import Readiness
-from serving.recorder import GroupCommit, Recorder
-from serving.registry import Registry
-from serving.registry_watch import RegistryWatch
-from serving.scoring import ScoreService
+from serving.decision.desk import DeskKeeper
+from serving.decision.suppression import Suppression
+from serving.guard.entry import Callers
+from serving.model_life.approving import Approver
+from serving.model_life.holder import ModelHolder
+from serving.model_life.registry import Registry
+from serving.model_life.registry_watch import RegistryWatch
+from serving.process.metrics import Meter
+from serving.process.readiness import Readiness
+from serving.records.asking import Asking
+from serving.records.events import EventService
+from serving.records.recorder import GroupCommit, Recorder
+from serving.scoring.service import ScoreService
 from serving.settings import ServeSettings
 from serving.store import Approvals, Event, Events, Predictions, Store
 from serving.store.insight import Journal
-from serving.suppression import Suppression
 from serving.texts import Language, choose_language
 
 __all__ = ["LanguageDep", "Service", "ServiceDep", "language_for", "language_of"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from serving.access import row_of
+from serving.guard.access import row_of
 
 __all__ = ["describe_access"]
 

@@ -231,8 +231,8 @@ def rollback(settings: TrainSettings, name: str, *, by: str = "", why: str = "")
     """
     with open_store(settings) as client:
         now = find_version(client, name, CHAMPION).version
-        stack = _standing(_changes(client, name))
-        earlier = stack[: stack.index(now)] if now in stack else stack
+        # Of two who promoted at once, the last to write is not always the last to set the alias.
+        earlier = [one for one in _standing(_changes(client, name)) if one != now]
         if not earlier:
             raise NothingToRollBack(
                 f"Version {now} of {name} is the first champion; there is none before it. To "

@@ -47,7 +47,7 @@ def add(
     ] = ["read"],  # noqa: B006 - the command line's default, never changed
 ) -> None:
     """Make an account. The password is asked for, or read from standard input."""
-    from serving.accounts import make_account
+    from serving.guard.accounts import make_account
 
     account = make_account(name, scope, _password(), datetime.now(UTC))
     with _accounts() as accounts:
@@ -79,7 +79,7 @@ def disable(name: NameArgument) -> None:
 @account_app.command("password")
 def password(name: NameArgument) -> None:
     """Set a new password, asked for or read from standard input; open sessions end."""
-    from serving.accounts import hash_password
+    from serving.guard.accounts import hash_password
 
     hashed = hash_password(_password())
     with _accounts() as accounts:

@@ -13,7 +13,7 @@ from serving.commands.who import account_name
 from serving.settings import ServeSettings, read_settings
 
 if TYPE_CHECKING:
-    from serving.approving import Approver
+    from serving.model_life.approving import Approver
     from serving.store import Approvals
 
 __all__ = ["approve", "models", "rollback"]
@@ -62,7 +62,7 @@ def models(name: Name = None) -> None:
     """List the approvals, the latest first, and what is wrong with their files."""
     from features.artefact import read_artefact
     from features.errors import ArtefactRefused
-    from serving.holder import folder_of
+    from serving.model_life.holder import folder_of
 
     settings = read_settings(model_name=name)
     with _approver(settings) as (_, approvals):
@@ -90,8 +90,8 @@ def _check(why: str) -> None:
 def _approver(settings: ServeSettings) -> Iterator[tuple[Approver, Approvals]]:
     from datetime import UTC, datetime
 
-    from serving.approving import Approver
-    from serving.registry import Registry
+    from serving.model_life.approving import Approver
+    from serving.model_life.registry import Registry
     from serving.store import Approvals, open_store
 
     store = open_store(settings.database_address)

@@ -12,7 +12,7 @@ import typer
 from serving.settings import read_settings
 
 if TYPE_CHECKING:
-    from serving.backup import Contents
+    from serving.records.backup import Contents
 
 __all__ = ["backup", "restore"]
 
@@ -24,7 +24,7 @@ def backup(
     ] = False,
 ) -> None:
     """Write all rows and approved models into one file, while the service runs."""
-    from serving.backup import back_up
+    from serving.records.backup import back_up
 
     settings = read_settings()
     with _progress() as tell:
@@ -45,7 +45,7 @@ def restore(
     ] = False,
 ) -> None:
     """Read a backup into the database and the home, all or nothing; SQLite and PostgreSQL alike."""
-    from serving.restore import restore as put_back
+    from serving.records.restore import restore as put_back
 
     settings = read_settings()
     with _progress() as tell:

@@ -29,7 +29,7 @@ def export(
     folder: Annotated[Path, typer.Argument(help="Folder to write leads.csv and the others to.")],
 ) -> None:
     """Write recorded scores, events and behaviour as files that `lead-train retrain` reads."""
-    from serving.exchange import export_folder
+    from serving.records.exchange import export_folder
     from serving.store import Exports
 
     with _store() as (settings, store):
@@ -45,8 +45,8 @@ def import_events(
     file: Annotated[Path, typer.Argument(help="CSV with lead_id, at, kind, event_id and others.")],
 ) -> None:
     """Store the events of a CSV file, each once; nothing is stored when anything is wrong."""
-    from serving.event_file import import_events as read_in
-    from serving.events import EventService
+    from serving.records.event_file import import_events as read_in
+    from serving.records.events import EventService
     from serving.store import Events
 
     with _store() as (settings, store):
@@ -65,8 +65,8 @@ def prune(
     ] = None,
 ) -> None:
     """Delete recorded scores and events that are older than is kept."""
-    from serving.retention import kept_reasons
-    from serving.retention import prune as delete_old
+    from serving.records.retention import kept_reasons
+    from serving.records.retention import prune as delete_old
     from serving.store import Removal
 
     with _store() as (settings, store):
@@ -97,7 +97,7 @@ def _store() -> Iterator[tuple[ServeSettings, Store]]:
 
 
 def _definition(settings: ServeSettings, store: Store) -> LeadDefinition:
-    from serving.holder import load_approved
+    from serving.model_life.holder import load_approved
     from serving.store import Approvals
 
     model = load_approved(settings.models_folder, Approvals(store), settings.model_name)

@@ -54,7 +54,7 @@ def add(
     days: DaysOption = None,
 ) -> None:
     """Make a key. It is printed once, on standard output, and kept nowhere."""
-    from serving.keys import make_key
+    from serving.guard.keys import make_key
 
     key, shown = make_key(name, scope, by=account_name(), now=datetime.now(UTC), days=days)
     with _keys() as keys:
@@ -91,7 +91,7 @@ def rotate(
     ] = 24.0,
 ) -> None:
     """Make the next key of the same name and rights; the old one ends after an overlap."""
-    from serving.keys import make_key
+    from serving.guard.keys import make_key
 
     now = datetime.now(UTC)
     with _keys() as keys:

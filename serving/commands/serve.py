@@ -38,10 +38,10 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
 ) -> None:
     """Serve the approved model until Ctrl-C."""
-    from serving.log import flush_lines, set_up_log
-    from serving.origins import refuse_open_door
-    from serving.worker import serve_on
-    from serving.workers import Supervisor, cores
+    from serving.guard.origins import refuse_open_door
+    from serving.process.log import flush_lines, set_up_log
+    from serving.process.worker import serve_on
+    from serving.process.workers import Supervisor, cores
 
     settings = read_settings(port=port, host=host)
     refuse_open_door(settings)

@@ -18,7 +18,7 @@ from serving.doctor.machine import (
 )
 from serving.doctor.models import check_last_good, check_models, check_registry
 from serving.errors import StoreUnavailable
-from serving.models import ServingModel
+from serving.model_life.models import ServingModel
 from serving.settings import ServeSettings, SettingsInvalid
 from serving.store import Approval, Approvals, Store, open_store
 from serving.store.facts import NEWEST, StoreFacts, file_of, read_facts

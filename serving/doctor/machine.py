@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from features.errors import shorten
 from serving.doctor.findings import Finding, fault, fine, warn
+from serving.process.workers import cores
 from serving.settings import ServeSettings, describe_settings
-from serving.workers import cores
 
 __all__ = [
     "check_access",

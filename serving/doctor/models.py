@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from features.errors import ArtefactRefused, LeadQualityError
 from serving.doctor.findings import Finding, fault, fine, warn
-from serving.holder import load_model
-from serving.last_good import LastGood
-from serving.models import ServingModel
-from serving.registry import Registry
+from serving.model_life.holder import load_model
+from serving.model_life.last_good import LastGood
+from serving.model_life.models import ServingModel
+from serving.model_life.registry import Registry
 from serving.settings import ServeSettings
 from serving.store import Approval
 

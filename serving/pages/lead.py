@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from features.definition import LeadDefinition
 from features.wording import percent
-from serving.decide import reason_text
+from serving.decision.decide import reason_text
 from serving.dependencies import LanguageDep, ServiceDep
 from serving.errors import StoreUnavailable
 from serving.pages.lead_charts import (

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Response
 from features.definition import EVER
 from features.wording import group_name
 from serving.dependencies import LanguageDep, ServiceDep
-from serving.models import ServingModel
+from serving.model_life.models import ServingModel
 from serving.pages.explain import field_figures, importance_of, pair_figures
 from serving.pages.model_charts import importance_chart
 from serving.pages.quality import quality_of

@@ -8,13 +8,12 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from serving.access import Asks
-from serving.accounts import SignIn
 from serving.dependencies import LanguageDep, Service, ServiceDep, get_service, language_for
 from serving.errors import StoreUnavailable
-from serving.forms import parse_form
-from serving.pages.view import render
-from serving.sessions import (
+from serving.guard.access import Asks
+from serving.guard.accounts import SignIn
+from serving.guard.forms import parse_form
+from serving.guard.sessions import (
     FORM_COOKIE,
     SESSION_COOKIE,
     cookie_name,
@@ -26,6 +25,7 @@ from serving.sessions import (
     safe_next,
     set_cookie,
 )
+from serving.pages.view import render
 from serving.texts import Language
 
 __all__ = ["refused_page", "router"]

@@ -13,9 +13,9 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse
 
 from features.wording import percent
-from serving.callers import Caller
 from serving.dependencies import Service
-from serving.sessions import form_token
+from serving.guard.callers import Caller
+from serving.guard.sessions import form_token
 from serving.texts import Language, load_texts
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from pydantic_core import PydanticCustomError
 from starlette.concurrency import run_in_threadpool
 
 from serving.answers import ApprovalAnswer, ModelsAnswer, told
-from serving.callers import caller_of
 from serving.dependencies import Service, ServiceDep
-from serving.registry import ALIAS
-from serving.sources import is_version
+from serving.guard.callers import caller_of
+from serving.model_life.registry import ALIAS
+from serving.model_life.sources import is_version
 from serving.store import Approval
 from serving.strict_json import JSONBytes, StrictRoute
 

@@ -13,11 +13,11 @@ from starlette.concurrency import run_in_threadpool
 from features.quantities import parse_number
 from features.writing import Unreadable
 from serving.answers import EventsStored, EventStored, told
-from serving.asked import LeadId
-from serving.callers import caller_of
 from serving.dependencies import ServiceDep
 from serving.errors import StoreUnavailable
-from serving.events import LONGEST, MOST_EVENTS, AskedEvent, refuse_clashes
+from serving.guard.callers import caller_of
+from serving.records.events import LONGEST, MOST_EVENTS, AskedEvent, refuse_clashes
+from serving.scoring.asked import LeadId
 from serving.strict_json import JSONBytes, StrictRoute
 
 __all__ = ["EVENTS_PATH", "router"]

@@ -12,9 +12,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 
 from serving.answers import Problem
-from serving.callers import caller_of
 from serving.dependencies import Service, ServiceDep
-from serving.exchange import Rows, behaviour_rows, event_rows, lead_rows, written
+from serving.guard.callers import caller_of
+from serving.records.exchange import Rows, behaviour_rows, event_rows, lead_rows, written
 from serving.store import Exports
 from serving.store.actions import Action, Actions
 

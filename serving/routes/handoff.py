@@ -10,9 +10,9 @@ from fastapi import APIRouter, Query
 
 from serving.answers import told
 from serving.answers_reports import HandoffAnswer, RecycleAnswer
+from serving.decision.handoff import HandoffService
+from serving.decision.recycle import find_returns
 from serving.dependencies import ServiceDep
-from serving.handoff import HandoffService
-from serving.recycle import find_returns
 from serving.strict_json import JSONBytes
 
 __all__ = ["After", "Limit", "router"]

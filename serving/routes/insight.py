@@ -11,10 +11,10 @@ from fastapi import APIRouter, Query
 from features.definition import LeadDefinition
 from serving.answers import told
 from serving.answers_reports import DisagreementsAnswer, ReasonsAnswer, SourcesAnswer
+from serving.decision.insight import disagreements, reasons_given, sources
+from serving.decision.stories import Story, read_stories
 from serving.dependencies import Service, ServiceDep
-from serving.insight import disagreements, reasons_given, sources
 from serving.routes.handoff import After, Limit
-from serving.stories import Story, read_stories
 from serving.strict_json import JSONBytes
 
 __all__ = ["router"]

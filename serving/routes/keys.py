@@ -8,10 +8,10 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from serving.answers import ActionList, KeyList, KeyMade, KeyRevoked, told
-from serving.callers import Right, caller_of
 from serving.dependencies import ServiceDep
 from serving.errors import RightMissing
-from serving.keys import make_key
+from serving.guard.callers import Right, caller_of
+from serving.guard.keys import make_key
 from serving.store.keys import Key
 from serving.strict_json import JSONBytes, StrictRoute
 

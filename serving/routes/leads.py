@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 
 from serving.answers import LeadAnswer, LeadDeleted, told
-from serving.callers import caller_of
+from serving.decision.lead_state import SalesEvent, lead_state
 from serving.dependencies import Service, ServiceDep
 from serving.errors import LeadUnknown
-from serving.lead_state import SalesEvent, lead_state
+from serving.guard.callers import caller_of
 from serving.store import Event, Prediction, Removal
 from serving.strict_json import JSONBytes
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 
 from serving.dependencies import Service
-from serving.exposition import CONTENT_TYPE, Standing, exposition
-from serving.metrics import Counts, add_up, counts_of_others
-from serving.recent_codes import drift_of
+from serving.process.exposition import CONTENT_TYPE, Standing, exposition
+from serving.process.metrics import Counts, add_up, counts_of_others
+from serving.scoring.recent_codes import drift_of
 
 __all__ = ["router"]
 

@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from serving.answers import BatchAnswer, NotScored, Scored, told
-from serving.asked import MOST_LEADS, BatchIn, ScoreIn
 from serving.dependencies import Service, ServiceDep, language_for
-from serving.scoring import Answered, AskedLead, ScoreService
+from serving.scoring.asked import MOST_LEADS, BatchIn, ScoreIn
+from serving.scoring.service import Answered, AskedLead, ScoreService
 from serving.store import Prediction
 from serving.strict_json import JSONBytes, StrictRoute
 from serving.texts import Language

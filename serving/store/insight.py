@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from serving.lead_state import DECIDING, SalesEvent
+from serving.decision.lead_state import DECIDING, SalesEvent
 from serving.store.database import Store
 from serving.store.lines import AHEAD, EVENT_FIELDS, no_earlier_score, spans
 from serving.store.tables import EVENTS, PREDICTIONS

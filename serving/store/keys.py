@@ -8,8 +8,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from serving.callers import SCOPES, Right
 from serving.errors import KeyUnknown, RequestRefused
+from serving.guard.callers import SCOPES, Right
 from serving.store.actions import Action, note_action
 from serving.store.database import Store
 from serving.store.tables import KEYS

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
-from serving.lead_state import SalesEvent
-from serving.line import Arrival, Line
+from serving.decision.lead_state import SalesEvent
+from serving.decision.line import Arrival, Line
 from serving.store.database import Store
 from serving.store.tables import EVENTS, LINES, PREDICTIONS
 

@@ -44,10 +44,10 @@ STEMS = (
 SERVICE = """
 import logging, socket, sys
 from pathlib import Path
-from serving.log import set_up_log
+from serving.process.log import set_up_log
 from serving.settings import ServeSettings
 from serving.store.predictions import Predictions
-from serving.worker import serve_on
+from serving.process.worker import serve_on
 
 set_up_log("json")
 for logger in (logging.getLogger(), *map(logging.getLogger, list(logging.Logger.manager.loggerDict))):

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from features.definition import load_definition
+from serving.decision.lead_state import SalesEvent, lead_state
 from serving.errors import StoreUnavailable
-from serving.lead_state import SalesEvent, lead_state
 from serving.settings import ServeSettings
 from serving.store import Event, Events, Store, open_store
 from tests.builders import small_scorer

@@ -18,8 +18,8 @@ from features import artefact as artefacts
 from features.contract import REASONS
 from features.definition import parse_definition
 from features.scorer import LeadScorer
-from serving.holder import load_model
-from serving.models import ServingModel
+from serving.model_life.holder import load_model
+from serving.model_life.models import ServingModel
 from serving.store import Approval
 from tests.builders import lead_input, small_scorer
 from tests.serving.conftest import NOW
@@ -234,7 +234,7 @@ def test_every_reason_of_the_code_is_listed_and_every_listed_one_is_used() -> No
     import re
 
     root = Path(__file__).parents[2]
-    sources = [*(root / "features").glob("*.py"), *(root / "serving").glob("*.py")]
+    sources = [*(root / "features").glob("*.py"), *(root / "serving").rglob("*.py")]
     text = "\n".join(path.read_text("utf-8") for path in sources if path.name != "contract.py")
     text += (root / "features" / "contract.py").read_text("utf-8").partition("_CALIBRATION =")[2]
     used = {code for code in REASONS if f'"{code}"' in text}

@@ -21,7 +21,7 @@ from features import artefact as artefacts
 from features.contract import REASONS
 from features.scorer import LeadScorer
 from serving.app import create_app
-from serving.holder import load_model
+from serving.model_life.holder import load_model
 from serving.settings import ServeSettings
 from serving.store import Approval, Approvals, open_store
 from tests.builders import lead_input, small_encoder, small_scorer

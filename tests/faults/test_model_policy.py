@@ -17,8 +17,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from features import artefact as artefacts
 from features.scorer import LeadScorer
 from serving.errors import StoreUnavailable
-from serving.holder import ModelHolder, folder_of
-from serving.models import ServingModel
+from serving.model_life.holder import ModelHolder, folder_of
+from serving.model_life.models import ServingModel
 from serving.store import Approval, ones_before
 from tests.builders import small_scorer
 from tests.serving.conftest import NOW

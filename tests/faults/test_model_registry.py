@@ -16,8 +16,8 @@ from fastapi.testclient import TestClient
 
 from serving.app import create_app
 from serving.errors import ModelUnavailable
-from serving.registry import Registry
-from serving.registry_watch import RegistryState, RegistryWatch
+from serving.model_life.registry import Registry
+from serving.model_life.registry_watch import RegistryState, RegistryWatch
 from serving.settings import ServeSettings
 from serving.store import Approvals, open_store
 from tests.builders import small_scorer

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from features.errors import ArtefactRefused
-from serving import champion
 from serving.errors import ModelUnavailable
-from serving.registry import Registry
+from serving.model_life import champion
+from serving.model_life.registry import Registry
+from serving.model_life.sources import allowed_sources, find_source, is_in_run, is_name
 from serving.settings import ServeSettings
-from serving.sources import allowed_sources, find_source, is_in_run, is_name
 from tests.builders import small_scorer
 from tests.faults.fake_registry import RUN, FakeRegistry, running
 
@@ -88,7 +88,7 @@ def asked_of(registry: FakeRegistry, folder: Path, **changed: object) -> dict[st
 @pytest.fixture
 def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder for what is fetched, with MLflow as impatient as in the child."""
-    from serving.registry import _CHILD_SETTINGS
+    from serving.model_life.registry import _CHILD_SETTINGS
 
     for name, value in _CHILD_SETTINGS.items():
         monkeypatch.setenv(name, value)

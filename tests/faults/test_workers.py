@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from serving.process.workers import Supervisor
 from serving.settings import ServeSettings
-from serving.workers import Supervisor
 from tests.faults.served import BODY, GoodTraffic, Served, serve, wait_for
 
 SCORED = 'lead_request_seconds_count{method="POST",route="/v1/score",status="200"}'

@@ -10,9 +10,9 @@ from html import unescape
 from fastapi.testclient import TestClient
 from httpx2 import Response
 
-from serving.accounts import make_account
-from serving.callers import SCOPES
-from serving.keys import make_key
+from serving.guard.accounts import make_account
+from serving.guard.callers import SCOPES
+from serving.guard.keys import make_key
 from serving.settings import ServeSettings
 from serving.store import open_store
 from serving.store.accounts import Accounts

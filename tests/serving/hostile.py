@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI
 
-from serving.access import ROWS
+from serving.guard.access import ROWS
 from serving.strict_json import MAX_DEPTH
 
 __all__ = ["CANARY", "VALUES", "Attack", "attacks_by_body", "attacks_by_head", "attacks_by_path"]

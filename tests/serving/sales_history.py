@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from features.definition import LeadDefinition, load_definition
-from serving.models import ServingModel
+from serving.model_life.models import ServingModel
 from serving.store import Approval, Prediction, Store, open_store
 from serving.store.tables import EVENTS, PREDICTIONS
 from tests.builders import small_scorer

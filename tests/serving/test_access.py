@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from starlette.routing import BaseRoute, Match, Mount, Route
 
 from features.scorer import LeadScorer
-from serving.access import ROWS, Row, methods_of, row_of
 from serving.app import create_app
-from serving.callers import SCOPES, Caller
-from serving.security import CSRF_HEADER
-from serving.sessions import form_token
+from serving.guard.access import ROWS, Row, methods_of, row_of
+from serving.guard.callers import SCOPES, Caller
+from serving.guard.security import CSRF_HEADER
+from serving.guard.sessions import form_token
 from serving.settings import ServeSettings
 from tests.serving.callers import ORIGIN, new_account, new_key, sign_in
 from tests.serving.conftest import NOW, approved
@@ -60,7 +60,7 @@ def real(path: str) -> str:
 def test_routes_and_rows_are_the_same_set() -> None:
     rows = [(row.method, row.path) for row in ROWS]
 
-    assert sorted(set(ROUTES) - set(rows)) == [], "routes without a row in serving/access.py"
+    assert sorted(set(ROUTES) - set(rows)) == [], "routes without a row in serving/guard/access.py"
     assert sorted(set(rows) - set(ROUTES)) == [], "rows without a route"
     assert len(rows) == len(set(rows))
 

@@ -21,9 +21,9 @@ from typer.testing import CliRunner
 from features.scorer import LeadScorer
 from serving import cli
 from serving.app import create_app
-from serving.backup import BackupRefused, back_up
 from serving.errors import StoreUnavailable
-from serving.restore import restore
+from serving.records.backup import BackupRefused, back_up
+from serving.records.restore import restore
 from serving.settings import ServeSettings
 from serving.store import Store, open_store
 from serving.store.backup import NOT_KEPT, RowsRefused, n_rows_in, refill, snapshot

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from serving.accounts import make_account
-from serving.callers import SCOPES
 from serving.errors import KeyUnknown, RequestRefused
-from serving.keys import KeyRing, make_key
-from serving.sessions import digest_of
+from serving.guard.accounts import make_account
+from serving.guard.callers import SCOPES
+from serving.guard.keys import KeyRing, make_key
+from serving.guard.sessions import digest_of
 from serving.store import Store, open_store
 from serving.store.accounts import Accounts, Session, Sessions
 from serving.store.actions import Actions

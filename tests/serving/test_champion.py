@@ -15,8 +15,6 @@ import pytest
 
 from features import artefact as artefacts
 from features.scorer import LeadScorer
-from serving import approving, champion, registry
-from serving.approving import Approver
 from serving.errors import (
     ApprovalUnderWay,
     ModelRefused,
@@ -24,8 +22,10 @@ from serving.errors import (
     NothingToRollBack,
     VersionInvalid,
 )
-from serving.holder import folder_of
-from serving.registry import Fetched, Registry
+from serving.model_life import approving, champion, registry
+from serving.model_life.approving import Approver
+from serving.model_life.holder import folder_of
+from serving.model_life.registry import Fetched, Registry
 from serving.settings import ServeSettings
 from serving.store import Actions, Approvals, Store, open_store
 from tests.builders import small_scorer

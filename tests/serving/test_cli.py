@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from features.scorer import LeadScorer
 from serving import cli
-from serving.approving import Approver
+from serving.model_life.approving import Approver
 from serving.settings import ServeSettings, describe_settings
 from serving.store import Approval, open_store
 from tests.builders import small_scorer
@@ -99,7 +99,7 @@ def test_an_approval_is_told_in_words(
     scorer: LeadScorer,
 ) -> None:
     approval = approved(ServeSettings(), scorer, "3")
-    monkeypatch.setattr("serving.approving.Approver.approve", lambda *_: approval)
+    monkeypatch.setattr("serving.model_life.approving.Approver.approve", lambda *_: approval)
 
     assert run(monkeypatch, "approve", "3", "--why", "better") == 0
     assert "Version 3 of lead-quality may serve" in capsys.readouterr().out
@@ -111,7 +111,7 @@ def test_an_approval_takes_a_name_and_says_how_that_name_is_served(
     capsys: pytest.CaptureFixture[str],
     scorer: LeadScorer,
 ) -> None:
-    monkeypatch.setattr("serving.approving.Approver.approve", _approve_unseen(scorer))
+    monkeypatch.setattr("serving.model_life.approving.Approver.approve", _approve_unseen(scorer))
 
     assert run(monkeypatch, "approve", "3", "--why", "better", "--name", "our model") == 0
 
@@ -127,7 +127,7 @@ def test_the_name_of_an_approval_may_come_from_the_environment(
     scorer: LeadScorer,
 ) -> None:
     monkeypatch.setenv("LEAD_MODEL_NAME", "ours")
-    monkeypatch.setattr("serving.approving.Approver.approve", _approve_unseen(scorer))
+    monkeypatch.setattr("serving.model_life.approving.Approver.approve", _approve_unseen(scorer))
 
     assert run(monkeypatch, "approve", "3", "--why", "better") == 0
 

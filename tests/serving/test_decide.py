@@ -11,9 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from features.definition import load_definition
-from serving.audit import draw, draw_suffix
-from serving.decide import Desk, decide, make_desk, reason_text
-from serving.line import Line
+from serving.decision.audit import draw, draw_suffix
+from serving.decision.decide import Desk, decide, make_desk, reason_text
+from serving.decision.line import Line
 from serving.texts import LANGUAGES, load_texts
 
 AGREED = load_definition()

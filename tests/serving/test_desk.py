@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from serving.decide import decide
-from serving.desk import DeskKeeper
-from serving.models import ServingModel
+from serving.decision.decide import decide
+from serving.decision.desk import DeskKeeper
+from serving.decision.suppression import Suppression
+from serving.model_life.models import ServingModel
 from serving.store import Store, open_store
 from serving.store.lines import Lines, SaidOff
-from serving.suppression import Suppression
 from tests.serving.sales_history import (
     NOW,
     model_of,

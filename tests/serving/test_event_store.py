@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from features.definition import load_definition
 from serving.errors import EventsRefused
-from serving.events import AskedEvent, EventService
+from serving.records.events import AskedEvent, EventService
 from serving.store import Event, Events, Prediction, Predictions, Store, open_store
 from tests.serving.test_store import prediction
 

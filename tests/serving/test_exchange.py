@@ -17,9 +17,9 @@ from features.definition import LeadDefinition, load_definition
 from features.errors import LeadQualityError, LeadsRejected
 from features.formulas import guarded, unguarded
 from features.writing import normalise
-from serving.event_file import import_events
-from serving.events import EventService
-from serving.exchange import behaviour_rows, event_rows, export_folder, lead_rows, written
+from serving.records.event_file import import_events
+from serving.records.events import EventService
+from serving.records.exchange import behaviour_rows, event_rows, export_folder, lead_rows, written
 from serving.store import Events, Exports, Predictions, Store, open_store
 from tests.serving.test_event_store import event
 from tests.serving.test_store import prediction

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from serving.asked import BatchIn, ScoreIn, plain_batch, plain_score
-from serving.fast_lane import FastLane
+from serving.scoring.asked import BatchIn, ScoreIn, plain_batch, plain_score
+from serving.scoring.fast_lane import FastLane
 from tests.serving.test_score import KNOWN, body_of
 
 JSON = {"content-type": "application/json"}
@@ -135,7 +135,7 @@ def test_no_body_that_is_not_an_object_is_plain() -> None:
 def lanes(shared_client: TestClient, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which way each request took."""
     taken: list[str] = []
-    from serving import fast_lane
+    from serving.scoring import fast_lane
 
     answer = fast_lane._answer
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from serving.gate import Gate, Places
+from serving.process.gate import Gate, Places
 
 
 class Slow:

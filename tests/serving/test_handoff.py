@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.scorer import LeadScorer
-from serving.band import model_band
-from serving.decide import make_desk
+from serving.decision.band import model_band
+from serving.decision.decide import make_desk
+from serving.decision.handoff import HandoffService, make_plan
+from serving.decision.line import break_even_line
+from serving.decision.recycle import find_returns
 from serving.errors import RequestRefused
-from serving.handoff import HandoffService, make_plan
-from serving.line import break_even_line
-from serving.models import ServingModel
-from serving.recycle import find_returns
+from serving.model_life.models import ServingModel
 from serving.store import Store
 from serving.store.insight import Journal, LatestScore
 from tests.serving.sales_history import (

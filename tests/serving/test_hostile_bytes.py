@@ -8,7 +8,7 @@ import pytest
 from _pytest.mark import ParameterSet
 from fastapi.testclient import TestClient
 
-from serving.limits import MIB
+from serving.process.limits import MIB
 from serving.strict_json import MAX_DEPTH
 
 CANARY = "himitsu-taro"

@@ -9,8 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from features.scorer import LeadScorer
-from serving.access import ROWS
 from serving.app import create_app
+from serving.guard.access import ROWS
 from serving.settings import ServeSettings
 from tests.serving.conftest import NOW, approved
 from tests.serving.hostile import (

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.insight import disagreements, reasons_given, sources
+from serving.decision.insight import disagreements, reasons_given, sources
+from serving.decision.stories import Story, read_stories, story_of
 from serving.store import Store
 from serving.store.insight import Journal
-from serving.stories import Story, read_stories, story_of
 from tests.serving.sales_history import (
     AGREED,
     NOW,

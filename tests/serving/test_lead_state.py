@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from features.definition import load_definition
 from features.events import EVENT_KINDS
-from serving.audit import AuditWork, Draw, audit_work
-from serving.lead_state import SalesEvent, lead_state, standing
+from serving.decision.audit import AuditWork, Draw, audit_work
+from serving.decision.lead_state import SalesEvent, lead_state, standing
 
 REASONS = load_definition().reasons
 START = datetime(2026, 11, 2, 9, tzinfo=UTC)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from features.definition import LeadDefinition, load_definition
-from serving.line import Arrival, Line, draw_line, midnight, week_of
+from serving.decision.line import Arrival, Line, draw_line, midnight, week_of
 
 TOKYO = ZoneInfo("Asia/Tokyo")
 MONDAY = date(2026, 11, 16)

@@ -14,8 +14,15 @@ from pathlib import Path
 import pytest
 
 from features.errors import LeadQualityError
-from serving.log import ACCESS, AccessLines, LineFormatter, flush_lines, place_of, set_up_log
-from serving.scoring import ScoreService
+from serving.process.log import (
+    ACCESS,
+    AccessLines,
+    LineFormatter,
+    flush_lines,
+    place_of,
+    set_up_log,
+)
+from serving.scoring.service import ScoreService
 
 SECRET = "himitsu-taro@example.com"
 
@@ -101,7 +108,7 @@ def test_a_place_names_our_lines_from_the_inside_out() -> None:
 
     place = place_of(caught.value)
 
-    assert place.startswith("serving/scoring.py:")
+    assert place.startswith("serving/scoring/service.py:")
     assert str(Path.cwd()) not in place
 
 

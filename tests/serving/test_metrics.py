@@ -12,9 +12,9 @@ from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from features.scorer import LeadScorer
-from serving.exposition import Standing, exposition
-from serving.metrics import Meter, add_up, counts_of_others, write_counts
-from serving.recent_codes import LEAST, SPAN, RecentCodes, drift_of
+from serving.process.exposition import Standing, exposition
+from serving.process.metrics import Meter, add_up, counts_of_others, write_counts
+from serving.scoring.recent_codes import LEAST, SPAN, RecentCodes, drift_of
 
 TOLD = {"status": "scored", "score": 71, "grade": "A", "decision": "handoff", "warnings": ""}
 NOT_TOLD = {"status": "not_scored", "why": "no_known_field", "warnings": "unknown_fields:2"}

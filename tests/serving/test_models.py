@@ -16,9 +16,9 @@ from features import artefact as artefacts
 from features.factors import strongest
 from features.scorer import LeadScorer
 from serving.errors import NoModel, StoreUnavailable
-from serving.holder import ModelHolder, folder_of, load_approved
-from serving.last_good import LastGood
-from serving.models import ServingModel
+from serving.model_life.holder import ModelHolder, folder_of, load_approved
+from serving.model_life.last_good import LastGood
+from serving.model_life.models import ServingModel
 from serving.settings import ServeSettings
 from serving.store import Approval, Approvals, open_store
 from tests.builders import lead_input, small_scorer

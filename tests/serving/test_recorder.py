@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-import serving.recorder
+import serving.records.recorder
 from serving.errors import StoreUnavailable
-from serving.recorder import GroupCommit, Recorder
+from serving.records.recorder import GroupCommit, Recorder
 from serving.store import Predictions, open_store
 from tests.serving.test_store import prediction
 
@@ -74,7 +74,7 @@ def test_when_the_store_is_away_the_answer_says_not_recorded() -> None:
 def test_an_answer_does_not_wait_for_a_store_that_hangs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving.recorder, "PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(serving.records.recorder, "PATIENCE_SECONDS", 0.05)
     predictions = Slow(tmp_path / "store.db")
 
     async def run() -> bool:
@@ -98,11 +98,11 @@ def test_who_deletes_can_wait_for_a_score_that_is_written_after_its_answer(
         recorder = Recorder(predictions)
         await recorder.start()
         await recorder.settled()  # there is nothing to wait for
-        monkeypatch.setattr(serving.recorder, "PATIENCE_SECONDS", 0.05)
+        monkeypatch.setattr(serving.records.recorder, "PATIENCE_SECONDS", 0.05)
         assert await recorder.record([prediction("late")]) is False
         with pytest.raises(StoreUnavailable, match="does not answer in time"):
             await recorder.settled()
-        monkeypatch.setattr(serving.recorder, "PATIENCE_SECONDS", 5.0)
+        monkeypatch.setattr(serving.records.recorder, "PATIENCE_SECONDS", 5.0)
         settled = asyncio.create_task(recorder.settled())
         await asyncio.sleep(0.05)
         assert predictions.of_lead("late") == []
@@ -132,7 +132,7 @@ def test_stopping_writes_what_still_waits(tmp_path: Path) -> None:
 def test_a_full_queue_and_a_stopped_recorder_refuse_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(serving.recorder, "_MOST_WAITING", 1)
+    monkeypatch.setattr(serving.records.recorder, "_MOST_WAITING", 1)
 
     async def run() -> list[bool]:
         recorder = Recorder(Broken())

@@ -14,7 +14,7 @@ from fastapi.testclient import TestClient
 
 from serving.app import create_app
 from serving.errors import StoreUnavailable
-from serving.retention import kept_reasons, prune, prune_daily
+from serving.records.retention import kept_reasons, prune, prune_daily
 from serving.settings import ServeSettings
 from serving.store import Events, Predictions, Removal, Store, open_store
 from serving.store.actions import Actions

@@ -12,14 +12,14 @@ from fastapi.testclient import TestClient
 from httpx2 import Response
 
 from features.scorer import LeadScorer
-from serving import accounts as people
-from serving.accounts import FAILURES_OF_AN_ACCOUNT, hash_password, make_account
 from serving.app import create_app
-from serving.entry import FAILURES_PER_MINUTE
 from serving.errors import AccountUnknown, RequestRefused
+from serving.guard import accounts as people
+from serving.guard.accounts import FAILURES_OF_AN_ACCOUNT, hash_password, make_account
+from serving.guard.entry import FAILURES_PER_MINUTE
+from serving.guard.security import CSRF_HEADER
+from serving.guard.sessions import SESSION_COOKIE, form_token, safe_next
 from serving.pages.sign_in import DEVICE_COOKIE
-from serving.security import CSRF_HEADER
-from serving.sessions import SESSION_COOKIE, form_token, safe_next
 from serving.settings import ServeSettings
 from tests.serving.callers import ORIGIN, PASSWORD, form_of, new_account, sign_in
 from tests.serving.conftest import NOW, approved

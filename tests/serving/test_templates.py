@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import serving.pages
-from serving.limits import SECURITY_HEADERS
 from serving.pages.view import _environment
+from serving.process.limits import SECURITY_HEADERS
 
 TEMPLATES = sorted((Path(serving.pages.__file__).parent / "templates").iterdir())
 UNSAFE = r"\|\s*(safe|forceescape|tojson)|autoescape|<script|<iframe|\sstyle=|\son\w+=|javascript:"

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from serving.keys import KeyRing, make_key
+from serving.guard.keys import KeyRing, make_key
+from serving.process.watching import look_every
 from serving.store import open_store
 from serving.store.keys import Keys
-from serving.watching import look_every
 from tests.serving.conftest import NOW
 
 

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.definition import LeadDefinition
-from serving.decide import decide, make_desk
-from serving.line import Arrival, Line, draw_line, midnight
+from serving.decision.decide import decide, make_desk
+from serving.decision.line import Arrival, Line, draw_line, midnight
 from tests.serving.sales_history import AGREED, with_economics
 from training.worlds.settings import WorldSettings
 from training.worlds.world import make_world

@@ -247,6 +247,16 @@ def test_a_champion_from_before_the_history_was_kept_can_be_gone_back_to(setting
     assert rollback(settings, NAME).registered.version == "1"
 
 
+def test_the_way_back_follows_the_alias_where_the_history_ends_with_another(settings):
+    for version in ("1", "3"):
+        promote(settings, NAME, version)
+    with open_store(settings) as client:
+        client.set_registered_model_alias(NAME, "champion", "1")
+
+    assert rollback(settings, NAME).registered.version == "3"
+    assert rollback(settings, NAME).registered.version == "1"
+
+
 def test_two_promotions_at_once_leave_one_champion_and_both_in_the_history(settings):
     code = (
         "import sys; from training.promotion import promote, Override; "

@@ -1,0 +1,151 @@
+"""What became of each lead, in the few facts that reports count; nobody's name among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from serving.decision.lead_state import SalesEvent, is_off_limits, lead_state, standing
+
+if TYPE_CHECKING:
+    from features.terms import Reason
+    from serving.store.insight import Journal
+
+__all__ = ["NO_CHANNEL", "NOT_SCORED", "Story", "read_stories", "story_of"]
+
+NO_CHANNEL = "unknown"
+"""Channel of a lead whose score was recorded without one."""
+
+NOT_SCORED = "not_scored"
+"""Channel of a lead of which only events are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One lead.
+
+    Attributes
+    ----------
+    channel : str
+        Level of the definition's channel field at the first score, or one of the words above.
+    arrived_at : datetime
+        As of when it was first scored; without a score, its first event.
+    decision : {"accepted", "rejected"} or None
+        What sales said first; None: nothing yet, or nothing about the lead (no capacity, wrong
+        data).
+    decided_at : datetime or None
+        When.
+    reason : str or None
+        Why it was turned away before anybody had accepted it, whatever the reason says.
+    rejected_at : datetime or None
+        When.
+    worked_at : datetime or None
+        When sales began to work it: accepted, taken back, or for the audit lane.
+    won_at, lost_at : datetime or None
+        The first win, the last loss.
+    lost_reason : str or None
+        Of that loss.
+    is_lead : bool
+        False for duplicates, customers and those who asked not to be contacted.
+    state : str
+        Where it stands now.
+    """
+
+    lead_id: str
+    channel: str
+    arrived_at: datetime
+    decision: str | None
+    decided_at: datetime | None
+    reason: str | None
+    rejected_at: datetime | None
+    worked_at: datetime | None
+    won_at: datetime | None
+    lost_at: datetime | None
+    lost_reason: str | None
+    is_lead: bool
+    state: str
+
+
+def story_of(
+    lead_id: str,
+    channel: str,
+    arrived_at: datetime,
+    events: Sequence[SalesEvent],
+    reasons: Mapping[str, Reason],
+) -> Story:
+    """Return the facts of one lead; its events in any order, repeated or not."""
+    decision = decided_at = reason = rejected_at = worked_at = None
+    won_at = lost_at = lost_reason = None
+    for one in standing(events):
+        code = one.reason or ("no_reason" if one.kind == "rejected" else "lost_other")
+        if won_at is not None:
+            break
+        if one.kind == "rejected":
+            said = reasons.get(code)
+            if worked_at is None and not is_off_limits(said):
+                reason, rejected_at = code, one.at
+                if decision is None and (said is None or said.acceptance != "leave_out"):
+                    decision, decided_at = "rejected", one.at
+        elif one.kind == "won":
+            won_at = one.at
+            if decision is None and reason is None:  # nobody wins a lead without working it
+                decision, decided_at, worked_at = "accepted", one.at, worked_at or one.at
+        elif one.kind == "lost":
+            lost_at, lost_reason = one.at, code
+            if decision is None and reason is None:
+                decision, decided_at, worked_at = "accepted", one.at, worked_at or one.at
+        elif one.kind in ("accepted", "audit", "recycled"):
+            is_begun = one.kind != "recycled" or reason is not None
+            worked_at = worked_at or (one.at if is_begun else None)
+            if one.kind == "accepted" and decision is None:
+                decision, decided_at = "accepted", one.at
+    now = lead_state(events, reasons)
+    return Story(
+        lead_id,
+        channel,
+        arrived_at,
+        decision,
+        decided_at,
+        reason,
+        rejected_at,
+        worked_at,
+        won_at,
+        lost_at,
+        lost_reason,
+        now.state != "suppressed",
+        now.state,
+    )
+
+
+def read_stories(
+    journal: Journal, reasons: Mapping[str, Reason], now: datetime, days: int
+) -> list[Story]:
+    """Return the stories of all leads that arrived in the last `days`.
+
+    Raises
+    ------
+    StoreUnavailable
+        If scores or events cannot be read.
+    """
+    since = now - timedelta(days=days)
+    events = journal.events_since(since, now)
+    stories = [
+        story_of(
+            first.lead_id,
+            first.channel or NO_CHANNEL,
+            first.as_of,
+            events.pop(first.lead_id, ()),
+            reasons,
+        )
+        for first in journal.first_scores(since, now)
+    ]
+    # What is left belongs to leads that arrived earlier, or that were never scored.
+    earlier = journal.channels_of(events)
+    stories += [
+        story_of(lead_id, NOT_SCORED, min(one.at for one in own), own, reasons)
+        for lead_id, own in events.items()
+        if lead_id not in earlier
+    ]
+    return stories

@@ -1,0 +1,1 @@
+"""How a model comes to serve: fetched, verified, approved, held, kept."""

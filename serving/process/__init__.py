@@ -1,0 +1,1 @@
+"""The process around the app: the wire, limits, workers, log, metrics."""

@@ -1,0 +1,185 @@
+"""One serving process: uvicorn with our protocol, an orderly end, and nothing heavy about it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ctypes
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from functools import partial
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from serving.process.log import flush_lines
+from serving.process.protocol import GuardedProtocol, Wire
+from serving.settings import ServeSettings
+
+__all__ = ["LONGEST_LAST_SECONDS", "Server", "make_server"]
+
+log = logging.getLogger("lead_serve")
+
+NOTICE_SECONDS = 2.0
+"""How long ``/readyz`` says "not ready" before the door closes, where somebody asks it."""
+SHORT_NOTICE_SECONDS = 0.5
+"""How long open connections are told ``Connection: close`` before they are closed."""
+LONGEST_LAST_SECONDS = 2.5
+"""Beyond ``LEAD_STOP_SECONDS`` and the notice: then the process ends, whatever still holds it."""
+GIVE_BACK_SECONDS = 10.0
+_BACKLOG = 2_048
+_COLLECT_AFTER = 5_000
+_DECISECONDS = 10
+
+
+class Server(uvicorn.Server):
+    """A server that keeps deadlines, says that it is going, and goes.
+
+    Parameters
+    ----------
+    config : uvicorn.Config
+        Its protocol is `GuardedProtocol` over `wire`.
+    app : FastAPI
+        Whose ``state.readiness`` is told of the end, and asked who looks at it.
+    wire : Wire
+        What the connections share.
+    stop_seconds : float
+        Time that requests in work have at the end.
+    parent : int or None
+        The supervisor; when it is gone, this process ends too.
+    owns_process : bool
+        Whether the process may be ended for good when a part of it does not end in time.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        app: FastAPI,
+        wire: Wire,
+        stop_seconds: float,
+        parent: int | None = None,
+        owns_process: bool = False,
+    ) -> None:
+        super().__init__(config)
+        self._app = app
+        self._wire = wire
+        self._stop_seconds = stop_seconds
+        self._parent = parent
+        self._owns_process = owns_process
+        self._sweeping: asyncio.Task[None] | None = None
+        self._is_hurried = False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and leave to the garbage collector only what comes from now on."""
+        await super().startup(sockets)
+        self._sweeping = asyncio.create_task(self._sweep())
+        gc.collect()
+        gc.freeze()
+        # A request makes about a hundred objects, which nearly all go without the collector.
+        gc.set_threshold(_COLLECT_AFTER, 10, 10)
+        gc.enable()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to end."""
+        if self._parent is not None and counter % _DECISECONDS == 0:
+            # Without its parent a worker would hold the port for ever.
+            self.should_exit = self.should_exit or os.getppid() != self._parent
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; a person at the keyboard does not wait for load balancers."""
+        self._is_hurried = self._is_hurried or sig == signal.SIGINT
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say that we are going, answer what is in work, cut what stalls, write what waits."""
+        longest = self._stop_seconds + NOTICE_SECONDS + LONGEST_LAST_SECONDS
+        if self._owns_process:
+            last = threading.Timer(longest, _end_now)
+            last.daemon = True
+            last.start()
+        await self._give_notice()
+        await super().shutdown(sockets)
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._sweeping
+        flush_lines()
+
+    async def _give_notice(self) -> None:
+        readiness = self._app.state.readiness
+        readiness.is_ending = True
+        self._wire.stopping_since = loop_now = asyncio.get_running_loop().time()
+        is_watched = readiness.was_asked_lately() and not self._is_hurried
+        until = loop_now + (NOTICE_SECONDS if is_watched else SHORT_NOTICE_SECONDS)
+        while asyncio.get_running_loop().time() < until and not self.force_exit:
+            if not is_watched and not self.server_state.connections:
+                return
+            await asyncio.sleep(0.05)
+
+    async def _sweep(self) -> None:
+        loop = asyncio.get_running_loop()
+        gave_back = loop.time()
+        while True:
+            await asyncio.sleep(self._wire.tick_seconds)
+            now = loop.time()
+            self._wire.sweep(self.server_state.connections, now)
+            if now - gave_back > GIVE_BACK_SECONDS:
+                gave_back = now
+                _give_back()
+
+
+def make_server(
+    settings: ServeSettings,
+    app: FastAPI,
+    parent: int | None = None,
+    owns_process: bool = False,
+) -> Server:
+    """Return the server of one process; `run(sockets=[…])` runs it."""
+    wire = Wire(settings.read_seconds, settings.idle_seconds, app.state.meter.refused)
+    config = uvicorn.Config(
+        app,
+        # uvicorn calls it as it would call the class.
+        http=partial(GuardedProtocol, wire=wire),  # type: ignore[arg-type]
+        ws="none",
+        loop="auto",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=max(1, round(settings.stop_seconds)),
+    )
+    app.state.wire = wire
+    return Server(config, app, wire, settings.stop_seconds, parent, owns_process)
+
+
+def allow_many_connections() -> None:
+    """Let the process hold as many sockets as the system lets it."""
+    if os.name == "nt":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65_536)), hard))
+
+
+def _give_back() -> None:
+    """Let the system have the memory that large batches took, where the C library can (glibc)."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+
+
+def _end_now() -> None:
+    log.error("a part of the service did not end in time; the process ends without it")
+    flush_lines()
+    os._exit(3)
