@@ -139,7 +139,8 @@ class ServeSettings(BaseSettings):
         Field(
             ge=0,
             le=36_500,
-            description="scores and events older than so many days are deleted; 0: none",
+            description="scores and events older than so many days are deleted; 0: none. Fewer "
+            "than 63 starve the line of the week",
         ),
     ] = 0
     log_format: Annotated[

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from features.errors import shorten
 from serving.doctor.findings import Finding, fault, fine, warn
+from serving.records.retention import SHORTEST_DAYS, too_short
 from serving.settings import ServeSettings
 from serving.store.facts import NEWEST, KeyFacts, StoreFacts
 
@@ -116,15 +117,20 @@ def _named(keys: Sequence[KeyFacts]) -> str:
 
 
 def check_age(settings: ServeSettings, facts: StoreFacts, now: datetime) -> list[Finding]:
-    """Compare what is stored with how long it may be kept."""
+    """Compare what is stored with how long it may be kept, and that with what the line needs."""
+    found = []
+    if told := too_short(settings.retention_days):
+        advice = f"Set LEAD_RETENTION_DAYS to {SHORTEST_DAYS} or more, or to 0."
+        found = [warn("retention", told, advice)]
     if facts.oldest is None:
-        return []
+        return found
     days = (now - facts.oldest).days
     if not settings.retention_days:
         told = f"Nothing is ever deleted (LEAD_RETENTION_DAYS=0); the oldest is {days} days old."
         return [fine("retention", told)]
     if now - facts.oldest > timedelta(days=settings.retention_days) + LATE:
         told = f"Records of {days} days are there; {settings.retention_days} are agreed."
-        return [warn("retention", told, "lead-serve prune; a running service does so every day.")]
+        advice = "lead-serve prune; a running service does so every day."
+        return [*found, warn("retention", told, advice)]
     told = f"The oldest record is {days} days old; {settings.retention_days} are agreed."
-    return [fine("retention", told)]
+    return [*found, fine("retention", told)]

@@ -13,7 +13,9 @@ __all__ = ["look_every"]
 log = logging.getLogger("lead_serve")
 
 
-async def look_every(seconds: float, look: Callable[[], object], what: str) -> None:
+async def look_every(
+    seconds: float, look: Callable[[], object], what: str, *, looks_now: bool = False
+) -> None:
     """Look in a thread every so many seconds until cancelled.
 
     Whoever does not foresee an exception (a damaged row, no memory, no thread to be had) would
@@ -23,10 +25,14 @@ async def look_every(seconds: float, look: Callable[[], object], what: str) -> N
     ----------
     what : str
         What is done, for the log.
+    looks_now : bool
+        Look at once as well, not only after the first so many seconds.
     """
     told = ""
+    pause = 0.0 if looks_now else seconds
     while True:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(pause)
+        pause = seconds
         try:
             await asyncio.to_thread(look)
             told = ""

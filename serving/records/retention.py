@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from features.definition import LeadDefinition
+from serving.decision.line import WEEKS
 from serving.errors import StoreUnavailable
+from serving.process.watching import look_every
 from serving.store.removal import Removal, Removed
 
-__all__ = ["EVERY_SECONDS", "kept_reasons", "prune", "prune_daily"]
+__all__ = ["EVERY_SECONDS", "SHORTEST_DAYS", "kept_reasons", "prune", "prune_daily", "too_short"]
 
 log = logging.getLogger("lead_serve")
 
 EVERY_SECONDS = 24 * 3600.0
+AGAIN_SECONDS = 3600.0
+"""When it went wrong."""
+
+SHORTEST_DAYS = 7 * (WEEKS + 1)
+"""The line of a week follows from the whole weeks before it, and holds until the week is over."""
+
 _PAUSE_SECONDS = 0.05
 """Between two transactions, so that whoever wants to write comes in between."""
 
@@ -27,6 +33,17 @@ def kept_reasons(definition: LeadDefinition) -> set[str]:
     return {
         code for code, reason in definition.reasons.items() if reason.queue in ("suppress", "merge")
     }
+
+
+def too_short(days: int) -> str:
+    """Return what is lost when records are kept for so many days; empty if that is nothing."""
+    if not 0 < days < SHORTEST_DAYS:
+        return ""
+    return (
+        f"Records are kept for {days} days, but the hand-off line of a week follows from the "
+        f"arrivals of the {WEEKS} weeks before it. With fewer than {SHORTEST_DAYS} days it knows "
+        "fewer weeks, and with hardly two of them it is break-even, whatever places sales has."
+    )
 
 
 def prune(
@@ -59,8 +76,11 @@ async def prune_daily(
     clock: Callable[[], datetime],
     kept: Callable[[], set[str] | None],
     every_seconds: float = EVERY_SECONDS,
+    again_seconds: float = AGAIN_SECONDS,
 ) -> None:
     """Prune now and every day until cancelled; with 0 days nothing is ever deleted.
+
+    What goes wrong is logged by its place in the code, and tried again within the hour.
 
     Parameters
     ----------
@@ -68,10 +88,22 @@ async def prune_daily(
         Gives the reasons whose events are never too old; None: no model says so yet, so events wait
         until one does.
     """
-    while days > 0:
-        with contextlib.suppress(StoreUnavailable):  # tried again tomorrow
-            removed = await asyncio.to_thread(
-                prune, removal, clock() - timedelta(days=days), kept()
-            )
-            log.info("retention: %d score(s), %d event(s) deleted", *removed)
-        await asyncio.sleep(every_seconds)
+    if not days:
+        return
+    due = 0.0
+
+    def look() -> None:
+        nonlocal due
+        if time.monotonic() < due:
+            return
+        try:
+            removed = prune(removal, clock() - timedelta(days=days), kept())
+        except StoreUnavailable as error:
+            log.warning("retention: %s It is tried again.", error)
+            return
+        due = time.monotonic() + every_seconds
+        log.info("retention: %d score(s), %d event(s) deleted", *removed)
+
+    if told := too_short(days):
+        log.warning("LEAD_RETENTION_DAYS: %s", told)
+    await look_every(min(again_seconds, every_seconds), look, "retention", looks_now=True)

@@ -7,17 +7,15 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 from starlette.concurrency import run_in_threadpool
 
-from features.quantities import parse_number
-from features.writing import Unreadable
 from serving.answers import EventsStored, EventStored, told
 from serving.dependencies import ServiceDep
 from serving.errors import StoreUnavailable
 from serving.guard.callers import caller_of
 from serving.records.events import LONGEST, MOST_EVENTS, AskedEvent, refuse_clashes
-from serving.scoring.asked import LeadId
+from serving.scoring.asked import Amount, LeadId
 from serving.strict_json import JSONBytes, StrictRoute
 
 __all__ = ["EVENTS_PATH", "router"]
@@ -30,22 +28,6 @@ _TURNING = frozenset({"rejected", "lost", "retracted"})
 """Kinds that can take a lead out of sales' hands, or give it back."""
 
 Text = Annotated[str, Field(max_length=LONGEST)]
-
-
-def _number(given: Any) -> Any:
-    """Read a number that is written as text, as MA tools send all they know."""
-    if not isinstance(given, str):
-        return given
-    try:
-        return parse_number(given)
-    except Unreadable:
-        return given  # refused as no number
-
-
-Amount = Annotated[
-    float | None,
-    BeforeValidator(_number, json_schema_input_type=float | Text | None),
-]
 When = Annotated[str, Field(min_length=1, max_length=64)]
 
 

@@ -13,11 +13,14 @@ from typing import Annotated, Any, NamedTuple
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from features.quantities import parse_number
+from features.writing import Unreadable
 from serving.scoring.service import AskedLead
 from serving.texts import LANGUAGES, Language
 
 __all__ = [
     "MOST_LEADS",
+    "Amount",
     "BatchIn",
     "LeadId",
     "PlainBatch",
@@ -32,6 +35,7 @@ MOST_EVENTS = 10_000
 MOST_FIELDS = 1_000
 LONGEST_ID = 200
 LONGEST_WORD = 64
+LONGEST_AMOUNT = 100
 
 
 # -- as a schema -----------------------------------------------------------------------------------
@@ -64,6 +68,25 @@ def _primary_language(given: object) -> object:
     return primary
 
 
+def _number(given: object) -> object:
+    """Read a number that is written as text, as MA tools send all they know."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return parse_number(given)
+    except Unreadable:
+        return given  # refused as no number
+
+
+Amount = Annotated[
+    float | None,
+    BeforeValidator(
+        _number,
+        json_schema_input_type=float | Annotated[str, Field(max_length=LONGEST_AMOUNT)] | None,
+    ),
+]
+"""A number, or one written as text; of an act as of a sales event. A blank is None."""
+
 LeadId = Annotated[
     str,
     Field(min_length=1, max_length=LONGEST_ID),
@@ -83,7 +106,7 @@ class EventIn(BaseModel):
 
     kind: str = Field(min_length=1, max_length=LONGEST_WORD)
     at: str = Field(min_length=1, max_length=LONGEST_WORD)
-    amount: float | None = None
+    amount: Amount = None
 
 
 class LeadIn(BaseModel):

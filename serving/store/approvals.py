@@ -73,7 +73,8 @@ def ones_before(newest_first: Sequence[Approval], serving: Approval) -> list[App
     """Return the approvals to go back to from the one that serves, the nearest first.
 
     Approving an older model again goes back to it: what was approved in between is behind us, so
-    that going back twice does not lead forward again.
+    that going back twice does not lead forward again. The same version approved several times is
+    one step, also when only its record of evaluation (the manifest) was another.
 
     >>> from datetime import datetime
     >>> at = datetime(2026, 11, 22)
@@ -82,6 +83,8 @@ def ones_before(newest_first: Sequence[Approval], serving: Approval) -> list[App
     ['7', '6']
     >>> [one.version for one in ones_before(given[::-1], given[3])]
     []
+    >>> [one.version for one in ones_before([given[1], given[1], given[0]], given[1])]
+    ['6']
     """
     if serving not in newest_first:
         return []
@@ -94,5 +97,5 @@ def ones_before(newest_first: Sequence[Approval], serving: Approval) -> list[App
     return line[-2::-1]
 
 
-def _model_of(approval: Approval) -> tuple[str, str, str | None]:
-    return approval.version, approval.digest, approval.manifest_digest
+def _model_of(approval: Approval) -> tuple[str, str]:
+    return approval.version, approval.digest

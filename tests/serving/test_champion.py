@@ -7,6 +7,7 @@ import json
 import shutil
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,20 @@ def test_going_back_approves_the_one_before_again_and_never_leads_forward(
     assert [one.version for one in Approvals(store).newest_first(NAME)] == ["1", "5", "1"]
     with pytest.raises(NothingToRollBack, match="no earlier approval"):
         desk.roll_back(again, "further", "taro")
+
+
+def test_going_back_leads_to_another_version_however_often_the_last_one_was_approved(
+    served: tuple[ServeSettings, Store],
+) -> None:
+    settings, store = served
+    approved(settings, small_scorer(), "1")
+    last = approved(settings, small_scorer(seed=5), "5")
+    folder = folder_of(settings.models_folder, last)
+    known = replace(last, manifest_digest=artefacts.manifest_digest(folder))
+    for again in (last, known, known):  # the first as an earlier program wrote it down
+        Approvals(store).add(again)
+
+    assert approver(settings, store).roll_back(known, "odd scores", "taro").version == "1"
 
 
 def test_going_back_to_a_model_that_is_damaged_is_refused(

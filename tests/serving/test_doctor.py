@@ -278,7 +278,7 @@ def test_good_keys_and_open_access_need_nobody() -> None:
 
 @pytest.mark.parametrize(
     ("agreed", "days", "level"),
-    [(0, 900, "ok"), (30, 10, "ok"), (30, 31, "ok"), (30, 33, "warning")],
+    [(0, 900, "ok"), (90, 10, "ok"), (90, 91, "ok"), (90, 93, "warning")],
 )
 def test_records_older_than_agreed_are_told(agreed: int, days: int, level: str) -> None:
     stored = facts(oldest=NOW - timedelta(days=days))
@@ -287,6 +287,17 @@ def test_records_older_than_agreed_are_told(agreed: int, days: int, level: str) 
 
     assert found.level == level
     assert str(days) in found.told
+
+
+@pytest.mark.parametrize(("agreed", "is_told"), [(0, False), (1, True), (62, True), (63, False)])
+def test_records_kept_too_short_for_the_line_of_the_week_are_told(
+    agreed: int, is_told: bool
+) -> None:
+    found = found_in(check_age(ServeSettings(retention_days=agreed), facts(), NOW), "warning")
+
+    assert [f"kept for {agreed} days" in one and "hand-off line" in one for one in found] == (
+        [True] if is_told else []
+    )
 
 
 def test_an_empty_store_has_no_age() -> None:

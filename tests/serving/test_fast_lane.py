@@ -28,7 +28,7 @@ ANY: Any = st.recursive(
     max_leaves=6,
 )
 EVENT = st.fixed_dictionaries(
-    {}, optional={"kind": TEXT | LEAF, "at": TEXT | ANY, "amount": LEAF, "more": ANY}
+    {}, optional={"kind": TEXT | LEAF, "at": TEXT | ANY, "amount": LEAF | TEXT, "more": ANY}
 )
 LEAD = st.fixed_dictionaries(
     {},
@@ -98,6 +98,7 @@ def test_what_callers_send_is_plain(k: int) -> None:
         {"as_of": 5},
         {"events": [{"kind": "x"}]},
         {"events": [{"kind": "x", "at": "y", "amount": True}]},
+        {"events": [{"kind": "x", "at": "y", "amount": "90分"}]},
         {"events": [{"kind": "x", "at": "y", "z": {}}]},
         {"events": [{"kind": "", "at": "y"}]},
         {"events": [1]},

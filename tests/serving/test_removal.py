@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -248,19 +248,56 @@ def test_a_service_prunes_when_it_is_told_to_and_never_else(
     store.close()
 
 
-def test_a_day_without_a_database_does_not_end_the_pruning(tmp_path: Path) -> None:
-    removal = Removal(open_store(f"sqlite:///{tmp_path / 'none.db'}"))  # there are no tables
-    days: list[int] = []
+class Odd(Removal):
+    """A removal that goes wrong some times before it goes well."""
 
-    def clock() -> datetime:
-        days.append(1)
-        return datetime.now(UTC)
+    def __init__(self, store: Store, *faults: Exception) -> None:
+        super().__init__(store)
+        self.faults = list(faults)
+
+    def older_scores(self, before: datetime) -> int:
+        if self.faults:
+            raise self.faults.pop(0)
+        return super().older_scores(before)
+
+
+def test_a_pruning_that_went_wrong_is_tried_again_and_its_place_is_logged(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = NOW - timedelta(days=400)
+    Predictions(store).add([replace(prediction("canary-lead"), recorded_at=old)])
+    removal = Odd(store, ValueError("canary-lead"), StoreUnavailable("away."), KeyError("canary"))
 
     async def run() -> None:
-        task = asyncio.create_task(prune_daily(removal, 30, clock, set, every_seconds=0.01))
-        while len(days) < 3:
-            await asyncio.sleep(0.01)
+        task = asyncio.create_task(
+            prune_daily(removal, 365, lambda: NOW, set, every_seconds=3600, again_seconds=0.01)
+        )
+        async with asyncio.timeout(30):
+            while Predictions(store).of_lead("canary-lead"):
+                await asyncio.sleep(0.01)
         task.cancel()
 
-    asyncio.run(run())
-    assert len(days) >= 3
+    with caplog.at_level("INFO", "lead_serve"):
+        asyncio.run(run())
+
+    told = [one for one in caplog.messages if one.startswith("retention")]
+    assert told[0].startswith("retention ended with ValueError at serving")
+    assert told[1] == "retention: away. It is tried again."
+    assert told[2].startswith("retention ended with KeyError at serving")
+    assert "canary" not in caplog.text
+
+
+def test_a_retention_that_starves_the_line_is_warned_of_at_the_start(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run(days: int) -> None:
+        task = asyncio.create_task(prune_daily(Removal(store), days, lambda: NOW, set))
+        await asyncio.sleep(0)
+        task.cancel()
+
+    for days in (0, 63, 62):
+        asyncio.run(run(days))
+
+    (told,) = [one for one in caplog.messages if "LEAD_RETENTION_DAYS" in one]
+    assert "62 days" in told
+    assert "hand-off line" in told

@@ -80,6 +80,30 @@ def test_single_and_batch_answers_are_bit_equal_to_the_scorer(
     assert shared_client.post("/v1/score", json=leads[7]).json() == batch["results"][7]
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("90", 90), ("90分", 90), ("１，２００", 1_200), ("12,000円", 12_000.0), ("", None)],
+)
+def test_the_amount_of_an_act_is_read_as_that_of_a_sales_event_is(
+    client: TestClient, written: str, meant: float | None
+) -> None:
+    answers = []
+    for lead_id, amount in (("text", written), ("number", meant)):
+        act = {"kind": "webinar", "at": "2026-11-10T09:00:00+09:00", "amount": amount}
+        lead = {"lead_id": lead_id, "fields": KNOWN, "events": [act]}
+        answer = client.post("/v1/score", json=lead)
+        told = {"event_id": lead_id, "kind": "won", "at": act["at"], "amount": amount}
+        sent = client.post("/v1/events", json=told | {"lead_id": lead_id})
+        assert (answer.status_code, sent.status_code) == (200, 200)
+        answers.append({**answer.json(), "lead_id": ""})
+    kept = [client.get(f"/v1/leads/{lead_id}").json() for lead_id in ("text", "number")]
+
+    assert answers[0] == answers[1]
+    acts = [one["scores"][0]["inputs"]["events"] for one in kept]
+    assert [[act[2] for act in own] for own in acts] == [[meant]] * 2
+    assert [one["events"][0].get("amount") for one in kept] == [meant] * 2
+
+
 def test_a_naive_time_is_in_the_zone_of_the_definition(ask: Ask) -> None:
     assert ask(fields=KNOWN, as_of="2026-01-05 09:00")["as_of"] == "2026-01-05T09:00:00+09:00"
     assert ask(fields=KNOWN, as_of="令和8年1月5日")["as_of"] == "2026-01-05T00:00:00+09:00"
