@@ -15,6 +15,7 @@ __all__ = [
     "email_domain",
     "email_domain_kind",
     "email_kind_and_domain",
+    "is_shared_domain",
     "phone_kind",
 ]
 
@@ -91,6 +92,18 @@ def email_kind_and_domain(value: object) -> tuple[str | None, str | None]:
                 return kind, domain
     read = email_domain(value)
     return (None if read is None else _kind_of(read)), read
+
+
+def is_shared_domain(domain: str) -> bool:
+    """Return whether a free-mail domain is the provider's own, without a customer's name in it.
+
+    >>> is_shared_domain("yahoo.co.jp"), is_shared_domain("yamada.ocn.ne.jp")
+    (True, False)
+    """
+    name, _, rest = domain.partition(".")
+    if domain in _FREE_DOMAINS or (name in _FREE_NETWORKS and rest == "ne.jp"):
+        return True
+    return name in _FREE_NAMES and (rest.isalpha() or rest.split(".")[0] in _SECOND_LEVELS)
 
 
 def _kind_of(domain: str) -> str:

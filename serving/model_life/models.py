@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from features.scorer import LeadScorer
+from features.stand_ins import STOOD_IN
 from serving.decision.decide import Desk, make_desk
 from serving.decision.line import break_even_line, week_of
 from serving.scoring.telling import Telling
@@ -27,6 +28,8 @@ class ServingModel:
         Fields and behaviours that a lead may be scored on.
     storable : frozenset of str
         Those of them that may be recorded as they were given: the ones that are not personal.
+    stand_ins : tuple of (str, str, frozenset of str)
+        Fields of which a stand-in may be recorded: name, type, domains that the model knows.
     desk : Desk
         Decides about leads; the one part that changes, with the week, by one assignment.
     telling : Telling
@@ -42,6 +45,7 @@ class ServingModel:
         usable, behaviours = self.definition.usable_fields, self.definition.behaviours
         self.known = frozenset(usable) | frozenset(behaviours)
         self.storable = self.known - {name for name, field in usable.items() if field.personal}
+        self.stand_ins = tuple(_stand_ins(scorer))
         self.desk: Desk = _first_desk(scorer, approval)
         self.telling = Telling(scorer, approval)
         self._channel, self._channels = _channels(scorer)
@@ -55,6 +59,13 @@ class ServingModel:
     def line(self) -> float:
         """Probability at which a lead is handed off this week."""
         return self.desk.line.line
+
+
+def _stand_ins(scorer: LeadScorer) -> Iterator[tuple[str, str, frozenset[str]]]:
+    levels = {given.name: frozenset(given.levels) for given in scorer.encoder.inputs}
+    for name, field in scorer.definition.usable_fields.items():
+        if field.type in STOOD_IN and (field.personal or field.type == "text"):
+            yield name, field.type, levels.get(f"{name}.domain", frozenset())
 
 
 def _first_desk(scorer: LeadScorer, approval: Approval) -> Desk:

@@ -23,6 +23,7 @@ from features.definition import LeadDefinition
 from features.errors import FileUnreadable
 from features.formulas import guarded
 from features.readers import cell_text
+from features.stand_ins import STOOD_IN
 from features.writing import normalise
 from serving.decision.audit import Draw, audit_work
 from serving.decision.lead_state import SalesEvent
@@ -63,15 +64,19 @@ class Exported(NamedTuple):
 def lead_rows(exports: Exports, definition: LeadDefinition) -> Rows:
     """Give the heading and a row for each recorded score: the fields as they were known then.
 
-    Personal fields have no column: their values are never recorded. Left out are leads whose id or
-    time training could not read.
+    A personal field has stand-ins (`features.stand_ins`), or no column: its values are never
+    recorded. Left out are leads whose id or time training could not read.
     """
-    names = [name for name, field in definition.usable_fields.items() if not field.personal]
+    names = [
+        name
+        for name, field in definition.usable_fields.items()
+        if not field.personal or field.type in STOOD_IN
+    ]
     yield ("lead_id", "as_of", *names)
     for page in exports.inputs():
         for lead_id, as_of, inputs in page:
             if as_of >= _EARLIEST and normalise(lead_id):
-                fields = inputs.get("fields", {})
+                fields = inputs.get("fields", {}) | inputs.get("stand_ins", {})
                 yield (lead_id, _moment(as_of), *(fields.get(name) for name in names))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from hashlib import blake2s
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from features.events import Act
 from features.factors import strongest
 from features.moments import parse_time
 from features.scored import ScoredLead
+from features.stand_ins import stand_in
 from features.writing import Unreadable, is_blank
 from serving.decision.decide import Decision, decide
 from serving.errors import RequestRefused
@@ -256,7 +258,7 @@ class ScoreService:
             grade=told["grade"],
             decision=decision.decision,
             acceptance=scored.acceptance,
-            inputs=self._inputs(lead, scored),
+            inputs=self._inputs(lead_id, lead, scored),
             answer=written,
             channel=model.channel_of(scored.codes),
             line=decision.line,
@@ -264,8 +266,8 @@ class ScoreService:
             is_audited=decision.is_audited,
         )
 
-    def _inputs(self, lead: LeadInput, scored: ScoredLead) -> dict[str, Any]:
-        """Return what the score was made from; a personal field stays out, its codes do not."""
+    def _inputs(self, lead_id: str, lead: LeadInput, scored: ScoredLead) -> dict[str, Any]:
+        """Return what the score was made from; of a personal field codes and a stand-in only."""
         telling = self._model.telling
         fields: dict[str, object] = {}
         for name, raw in lead.fields.items():
@@ -276,6 +278,9 @@ class ScoreService:
                     fields[name] = raw
         codes = dict(zip(telling.input_names, scored.codes, strict=True))
         inputs: dict[str, Any] = {"fields": fields, "codes": codes}
+        stand_ins = self._stand_ins(lead_id, lead.fields)
+        if stand_ins:
+            inputs["stand_ins"] = stand_ins
         if lead.acts is not None:
             kinds, as_of = telling.behaviour_kinds, lead.as_of
             acts = [act for act in lead.acts if act.kind in kinds and act.at <= as_of]
@@ -285,3 +290,17 @@ class ScoreService:
                 for act in acts[-MOST_ACTS:]
             ]
         return inputs
+
+    def _stand_ins(self, lead_id: str, given: Mapping[str, object]) -> dict[str, str]:
+        """Return what training reads where a value is personal, or too long to be kept."""
+        stand_ins: dict[str, str] = {}
+        token = ""
+        for name, kind, domains in self._model.stand_ins:
+            raw = given.get(name)
+            if raw is None or (name in self._model.storable and len(str(raw)) <= MOST_STORED):
+                continue
+            token = token or blake2s(lead_id.encode(), digest_size=5).hexdigest()
+            stood_in = stand_in(kind, raw, token, domains)
+            if stood_in is not None:
+                stand_ins[name] = stood_in
+        return stand_ins

@@ -105,8 +105,16 @@ def test_an_export_of_odd_values_is_read_by_training_as_it_was(
     assert len(history.behaviours) == len(ODD)
 
 
-def test_personal_fields_have_no_column_and_unlisted_ones_neither(store: Store) -> None:
-    Predictions(store).add([recorded("L", fields={"email": "a@b.jp", "source": "webinar"})])
+def test_personal_fields_have_stand_ins_or_no_column_and_unlisted_ones_none(store: Store) -> None:
+    agreed = AGREED.model_copy(
+        update={
+            "fields": AGREED.fields
+            | {"job_title": AGREED.fields["job_title"].model_copy(update={"personal": True})}
+        }
+    )
+    fields = {"email": "a@b.jp", "job_title": "部長", "source": "webinar"}
+    stand_ins = {"email": "anyone@k3f9.example.co.jp"}
+    Predictions(store).add([recorded("L", fields=fields, stand_ins=stand_ins)])
 
     heading, row = cells(lead_rows(Exports(store), AGREED))
 
