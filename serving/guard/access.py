@@ -11,7 +11,7 @@ from starlette.routing import compile_path
 
 from serving.guard.callers import Caller, Right
 
-__all__ = ["ROWS", "Row", "methods_of", "row_of"]
+__all__ = ["ROWS", "Row", "is_plain", "methods_of", "row_of"]
 
 Asks = Literal["nothing", "a caller"] | frozenset[Right]
 
@@ -85,6 +85,7 @@ ROWS: Final[tuple[Row, ...]] = (
     *_rows("GET", "/model", "read", is_page=True),
 )
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _EXACT: Final = {(row.method, row.path): row for row in ROWS if "{" not in row.path}
 # The framework's own patterns, so that a path means the same here and at the router.
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], Row], ...]] = tuple(
@@ -95,7 +96,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], Row], ...]] = tuple(
 def row_of(method: str, path: str) -> Row | None:
     """Return the row of a request, or None: then it is refused."""
     row = _EXACT.get((method, path))
-    if row is not None:
+    if row is not None or not is_plain(path):
         return row
     return next(
         (row for pattern, row in _PATTERNS if row.method == method and pattern.match(path)), None
@@ -104,7 +105,12 @@ def row_of(method: str, path: str) -> Row | None:
 
 def methods_of(path: str) -> list[str]:
     """Return the methods that have a row for `path`."""
-    return sorted(_methods(path))
+    return sorted(_methods(path)) if is_plain(path) else []
+
+
+def is_plain(path: str) -> bool:
+    """Whether a path has no control characters: the router passes over a line feed at its end."""
+    return _CONTROL.search(path) is None
 
 
 def _methods(path: str) -> Iterable[str]:

@@ -27,6 +27,7 @@ from serving.guard.sessions import (
     form_token,
     is_same_token,
 )
+from serving.pages.nowhere import nowhere_page, wants_page
 from serving.pages.sign_in import refused_page
 from serving.process.limits import MIB, drain
 from serving.settings import ServeSettings
@@ -102,10 +103,11 @@ class Guard:
                 raise Refusal(421, "wrong_host", "The service has another name (LEAD_PUBLIC_URL).")
             if self._is_open:
                 scope["caller"] = LOCAL
+            if row is None:
+                raise _nowhere(scope)
+            if self._is_open:
                 if scope["method"] not in _READS and not self._origins.is_own_site(scope, False):
                     raise _foreign()
-            elif row is None:
-                raise _nowhere(scope)
             elif row.asks != "nothing":
                 receive = await self._let_in(scope, receive, row, shown)
         except (Refusal, RequestRefused, StoreUnavailable) as error:
@@ -227,6 +229,8 @@ class Guard:
             return RedirectResponse(_sign_in_address(request), status_code=303)
         if error.status == 403 and page is not None:
             return refused_page(request, page.asks)
+        if error.status == 404 and scope["method"] == "GET" and wants_page(scope["headers"]):
+            return nowhere_page(request)
         answer = problem(request, error.status, error.code, str(error))
         if error.status == 401:
             answer.headers["WWW-Authenticate"] = _CHALLENGE

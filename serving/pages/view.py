@@ -52,7 +52,8 @@ def render(
     template : str
         File in ``templates``.
     values : mapping
-        What the template shows; figures are `Markup`, everything else is escaped.
+        What the template shows; figures are `Markup`, everything else is escaped. ``next`` goes on
+        with a change of the language; ``address`` is where it leads, instead of the same page.
     """
     texts = load_texts(language)
     service: Service = request.app.state.service
@@ -77,7 +78,9 @@ def render(
             link=link,
             lead_link=lambda lead_id: link(f"/leads/{quote(lead_id, safe='')}"),
             other_language=link(
-                quote(request.url.path), lang=texts("site.language_code"), **onward
+                quote(values.get("address", request.url.path)),
+                lang=texts("site.language_code"),
+                **onward,
             ),
             is_inside=caller is not None,
             person=caller.name if caller is not None and caller.kind == "person" else "",

@@ -26,6 +26,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from serving.process.request_target import has_one_host
+
 __all__ = ["MOST_HEADERS", "MOST_HEADER_BYTES", "GuardedProtocol", "Wire"]
 
 MOST_HEADERS = 100
@@ -136,7 +138,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what came."""
-        if self._refusal:
+        if self._refusal or self._is_ended:
             return
         self._began_here = False
         try:
@@ -221,10 +223,40 @@ class GuardedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             self._is_upgrade = True
             return
+        is_old = self.parser.get_http_version() == "1.0"
+        if not has_one_host(self.headers, self.url, is_old):
+            raise _Refused
+        self.expect_100_continue = self.expect_100_continue and not is_old
         super().on_headers_complete()
         self._in_head = False
+        if self.expect_100_continue:
+            self._end_if_answered_early(self.cycle)
         if self.wire.stopping_since is not None:
             self.cycle.keep_alive = False
+
+    def _end_if_answered_early(self, cycle: RequestResponseCycle) -> None:
+        """End the connection after an answer that was given without asking for the body.
+
+        The client may send its body or leave it out (RFC 9110, 10.1.1), so nobody knows where its
+        next request would begin.
+        """
+        send = cycle.send
+        is_early = False
+
+        async def send_and_end(message: Any) -> None:
+            nonlocal is_early
+            if message["type"] == "http.response.start":
+                is_early = cycle.waiting_for_100_continue and cycle.more_body
+                if is_early:
+                    self._is_ended, self._since = True, self.loop.time()
+                    message["headers"] = [*message["headers"], (b"connection", b"close")]
+            await send(message)
+            if is_early:
+                cycle.keep_alive = True  # else it would close at once, and reset what it has told
+                if cycle.response_complete:
+                    self._end()
+
+        cycle.send = send_and_end  # type: ignore[method-assign]
 
     def on_message_complete(self) -> None:
         """Know that the request is whole: from here on it is in work."""
@@ -288,6 +320,9 @@ class GuardedProtocol(HttpToolsProtocol):
             b"cache-control: no-store\r\nx-content-type-options: nosniff\r\n"
             b"connection: close\r\n\r\n%s" % (self._refusal, phrase, len(body), body)
         )
+        self._end()
+
+    def _end(self) -> None:
         self._is_ended = True
         self._since = self.loop.time()
         self.flow.resume_reading()

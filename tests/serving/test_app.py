@@ -20,6 +20,7 @@ from fastapi.testclient import TestClient
 
 from features.scorer import LeadScorer
 from serving.app import create_app
+from serving.dependencies import get_service
 from serving.settings import ServeSettings
 from tests.builders import VERDICT, small_scorer
 from tests.serving.conftest import NOW, approved
@@ -216,12 +217,12 @@ def test_a_bug_is_answered_without_its_details(settings: ServeSettings, scorer: 
     approved(settings, scorer)
     app = create_app(settings)
 
-    @app.get("/bug")
     def bug() -> None:
         raise ZeroDivisionError("himitsu")
 
+    app.dependency_overrides[get_service] = bug
     with TestClient(app, raise_server_exceptions=False) as client:
-        response = client.get("/bug")
+        response = client.get("/v1/model")
 
     assert response.status_code == 500
     assert response.json()["error"] == "internal"
