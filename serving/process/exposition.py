@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from serving.process.metrics import SCORE_BOUNDS, TIME_BOUNDS, Counts
+from serving.process.metrics import SCORE_BOUNDS, TIME_BOUNDS
+from serving.process.told_counts import Counts
 
 if TYPE_CHECKING:
     from prometheus_client import Metric

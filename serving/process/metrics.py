@@ -2,15 +2,13 @@
 
 A request costs a dictionary look-up and a bisection here; a score costs one append. The text that
 Prometheus reads is made only when it asks (`serving.process.exposition`). Each of several workers
-writes its counts into a file of its own once a second; whoever is asked adds them up. Labels are
-names of ours (routes, codes, fields of the definition), never a value that was sent.
+tells its counts once a second; whoever is asked adds them up (`serving.process.told_counts`).
+Labels are names of ours (routes, codes, fields of the definition), never a value that was sent.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
 import logging
 import os
 import time
@@ -21,16 +19,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from serving.model_life.holder import ModelHolder
+from serving.process.told_counts import Counts, write_counts
 from serving.scoring.recent_codes import RecentCodes
 
 __all__ = [
     "SCORE_BOUNDS",
     "TIME_BOUNDS",
-    "Counts",
     "Meter",
-    "add_up",
     "count_beside",
-    "counts_of_others",
 ]
 
 log = logging.getLogger("lead_serve")
@@ -41,12 +37,6 @@ COUNT_SECONDS = 1.0
 TIME_BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds."""
 SCORE_BOUNDS: Final = tuple(float(bound) for bound in range(10, 101, 10))
-
-Counts = dict[str, Any]
-"""What one worker counted, as plain JSON."""
-
-FRESH_SECONDS = 5.0
-"""A file not written for longer is of a worker that is gone: its counts stay, its state goes."""
 
 _MOST_NOTED = 4_096
 _MOST_WARNINGS = 2_000
@@ -162,6 +152,14 @@ class Meter:
             "workers": 1,
         }
 
+    def tell(self) -> None:
+        """Tell the other workers what was counted, if there are others."""
+        if self.folder is not None:
+            try:
+                write_counts(self.folder, self.counts())
+            except OSError as error:
+                log.warning("counts cannot be told to other workers: %s", type(error).__name__)
+
 
 def _resident_bytes() -> float:
     try:
@@ -181,73 +179,5 @@ async def count_beside(meter: Meter, models: ModelHolder) -> None:
         if model is not None:
             meter.model = (model.approval.version, model.approval.digest)
         meter.fold()
-        if meter.folder is not None:
-            try:
-                write_counts(meter.folder, meter.counts())
-            except OSError as error:
-                log.warning("counts cannot be told to other workers: %s", type(error).__name__)
+        meter.tell()
         await asyncio.sleep(COUNT_SECONDS)
-
-
-# -- several workers -------------------------------------------------------------------------------
-
-
-def add_up(all_counts: Sequence[Counts]) -> Counts:
-    """Return the sum of what several workers counted; how things stand only of living ones."""
-    total: Counts = {
-        "answers": {},
-        "scores": [0.0] * (len(SCORE_BOUNDS) + 2),
-        "counters": {},
-        "codes": {},
-        "gauges": {},
-        "models": {},
-        "workers": 0,
-    }
-    now = time.time()
-    for counts in all_counts:
-        total["scores"] = _added(total["scores"], counts["scores"])
-        for key, at in counts["answers"].items():
-            total["answers"][key] = _added(total["answers"].get(key, [0.0] * len(at)), at)
-        for name, counter in counts["counters"].items():
-            total["counters"].setdefault(name, Counter()).update(counter)
-        for digest, columns in counts["codes"].items():
-            before = total["codes"].get(digest)
-            total["codes"][digest] = (
-                columns
-                if before is None
-                else [_added(one, other) for one, other in zip(before, columns, strict=True)]
-            )
-        if now - counts["at"] < FRESH_SECONDS:
-            for name in ("gauges", "models"):
-                for key, value in counts[name].items():
-                    total[name][key] = total[name].get(key, 0) + value
-            total["workers"] += counts["workers"]
-    return total
-
-
-def _added(one: Sequence[float], other: Sequence[float]) -> list[float]:
-    return [a + b for a, b in zip(one, other, strict=True)]
-
-
-def counts_of_others(folder: Path, own: int) -> list[Counts]:
-    """Return what the other workers of a folder wrote last."""
-    found = []
-    for path in sorted(folder.glob("worker-*.json")):
-        if path.stem != f"worker-{own}":
-            with contextlib.suppress(OSError, ValueError):
-                found.append(json.loads(path.read_text("utf-8")))
-    return found
-
-
-def write_counts(folder: Path, counts: Counts) -> None:
-    """Write a worker's counts where the others find them, whole or not at all.
-
-    Raises
-    ------
-    OSError
-        If the folder cannot be written.
-    """
-    path = folder / f"worker-{counts['process']}.json"
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(counts), "utf-8")
-    new.replace(path)

@@ -73,13 +73,19 @@ class Wire:
         After which a silent connection is closed.
     refused : callable
         Told the reason of every refusal and every cut.
+    n_changed : callable
+        Told how many connections are open, whenever one comes or goes.
+    is_leaving : bool
+        From then on every answer says ``Connection: close``: other workers go on.
     stopping_since : float or None
-        On the loop's clock; from then on every answer says ``Connection: close``.
+        On the loop's clock; from then on every answer says so, and half a request has little time.
     """
 
     read_seconds: float
     idle_seconds: float
     refused: Callable[[str], None] = lambda _: None
+    n_changed: Callable[[int], None] = lambda _: None
+    is_leaving: bool = False
     stopping_since: float | None = None
 
     @property
@@ -135,6 +141,12 @@ class GuardedProtocol(HttpToolsProtocol):
         if len(self.connections) >= MOST_CONNECTIONS:
             self._make_room()
         super().connection_made(transport)
+        self.wire.n_changed(len(self.connections))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget a connection."""
+        super().connection_lost(exc)
+        self.wire.n_changed(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
         """Parse what came."""
@@ -231,7 +243,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_head = False
         if self.expect_100_continue:
             self._end_if_answered_early(self.cycle)
-        if self.wire.stopping_since is not None:
+        if self.wire.is_leaving or self.wire.stopping_since is not None:
             self.cycle.keep_alive = False
 
     def _end_if_answered_early(self, cycle: RequestResponseCycle) -> None:

@@ -18,7 +18,9 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from serving.process.door import Door
 from serving.process.log import flush_lines
+from serving.process.open_connections import Place
 from serving.process.protocol import GuardedProtocol, Wire
 from serving.settings import ServeSettings
 
@@ -51,8 +53,8 @@ class Server(uvicorn.Server):
         What the connections share.
     stop_seconds : float
         Time that requests in work have at the end.
-    parent : int or None
-        The supervisor; when it is gone, this process ends too.
+    place : Place or None
+        Among several workers that share the port.
     owns_process : bool
         Whether the process may be ended for good when a part of it does not end in time.
     """
@@ -63,33 +65,52 @@ class Server(uvicorn.Server):
         app: FastAPI,
         wire: Wire,
         stop_seconds: float,
-        parent: int | None = None,
+        place: Place | None = None,
         owns_process: bool = False,
     ) -> None:
         super().__init__(config)
         self._app = app
         self._wire = wire
         self._stop_seconds = stop_seconds
-        self._parent = parent
+        self._place = place
+        self._door: Door | None = None
         self._owns_process = owns_process
         self._sweeping: asyncio.Task[None] | None = None
         self._is_hurried = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and leave to the garbage collector only what comes from now on."""
-        await super().startup(sockets)
+        if self._place is None:
+            await super().startup(sockets)
+        else:
+            await super().startup([])
         self._sweeping = asyncio.create_task(self._sweep())
         gc.collect()
         gc.freeze()
         # A request makes about a hundred objects, which nearly all go without the collector.
         gc.set_threshold(_COLLECT_AFTER, 10, 10)
         gc.enable()
+        if self._place is not None:
+            self._open_door((sockets or [])[0], self._place)
+
+    def _open_door(self, listening: socket.socket, place: Place) -> None:
+        def make_protocol() -> asyncio.Protocol:
+            return self.config.http_protocol_class(  # type: ignore[call-arg]
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            )
+
+        self._door = Door(listening, make_protocol, place)
+        self._wire.n_changed = self._door.count
+        self._door.open()
+        self.servers.append(self._door)  # type: ignore[arg-type]  # uvicorn only closes them
 
     async def on_tick(self, counter: int) -> bool:
         """Return whether to end."""
-        if self._parent is not None and counter % _DECISECONDS == 0:
+        if self._place is not None and counter % _DECISECONDS == 0:
             # Without its parent a worker would hold the port for ever.
-            self.should_exit = self.should_exit or os.getppid() != self._parent
+            self.should_exit = self.should_exit or os.getppid() != self._place.parent
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -99,18 +120,42 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say that we are going, answer what is in work, cut what stalls, write what waits."""
+        await self._leave_to_others()
         longest = self._stop_seconds + NOTICE_SECONDS + LONGEST_LAST_SECONDS
         if self._owns_process:
             last = threading.Timer(longest, _end_now)
             last.daemon = True
             last.start()
-        await self._give_notice()
+        if not self._others_go_on():
+            await self._give_notice()
         await super().shutdown(sockets)
         if self._sweeping is not None:
             self._sweeping.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeping
+        self._app.state.meter.tell()  # what was counted since the last time stays in the totals
         flush_lines()
+
+    def _others_go_on(self) -> bool:
+        return self._door is not None and self._door.has_others()
+
+    async def _leave_to_others(self) -> None:
+        """Where other workers go on, let each connection end as it does on any day.
+
+        Callers are told with their next answer, and those who ask nothing are silent for too long.
+        """
+        if self._door is None:
+            return
+        self._door.leave()
+        self._wire.is_leaving = True
+        until = asyncio.get_running_loop().time() + self._wire.idle_seconds + 1.0
+        while (
+            self.server_state.connections
+            and self._others_go_on()
+            and not self.force_exit
+            and asyncio.get_running_loop().time() < until
+        ):
+            await asyncio.sleep(0.05)
 
     async def _give_notice(self) -> None:
         readiness = self._app.state.readiness
@@ -138,7 +183,7 @@ class Server(uvicorn.Server):
 def make_server(
     settings: ServeSettings,
     app: FastAPI,
-    parent: int | None = None,
+    place: Place | None = None,
     owns_process: bool = False,
 ) -> Server:
     """Return the server of one process; `run(sockets=[…])` runs it."""
@@ -158,7 +203,7 @@ def make_server(
         timeout_graceful_shutdown=max(1, round(settings.stop_seconds)),
     )
     app.state.wire = wire
-    return Server(config, app, wire, settings.stop_seconds, parent, owns_process)
+    return Server(config, app, wire, settings.stop_seconds, place, owns_process)
 
 
 def allow_many_connections() -> None:

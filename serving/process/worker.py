@@ -1,16 +1,18 @@
-"""``python -m serving.process.worker FD FOLDER``: one process of several, on an inherited port."""
+"""``python -m serving.process.worker FD FOLDER PLACE``: one of several, on an inherited port."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import os
+import signal
 import socket
 import sys
 from pathlib import Path
 
 from features.errors import LeadQualityError
 from serving.process.log import set_up_log
+from serving.process.open_connections import Place
 from serving.settings import ServeSettings, read_settings
 
 __all__ = ["main", "serve_on"]
@@ -18,12 +20,15 @@ __all__ = ["main", "serve_on"]
 
 def main(arguments: list[str]) -> int:
     """Serve until told to end; 0 done, 1 the service cannot start."""
-    parent = os.getppid()
+    number, folder, place = arguments
+    among = Place(Path(folder), int(place), os.getppid())
+    # It asks the supervisor to replace workers; one that gets it with its whole group goes on.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = read_settings()
     set_up_log(settings.log_format)
-    listening = socket.socket(fileno=int(arguments[0]))
+    listening = socket.socket(fileno=int(number))
     try:
-        return serve_on(settings, listening, Path(arguments[1]), parent)
+        return serve_on(settings, listening, among)
     except LeadQualityError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -32,8 +37,7 @@ def main(arguments: list[str]) -> int:
 def serve_on(
     settings: ServeSettings,
     listening: socket.socket,
-    folder: Path | None = None,
-    parent: int | None = None,
+    place: Place | None = None,
 ) -> int:
     """Serve on an open port in this process.
 
@@ -43,10 +47,8 @@ def serve_on(
         Read already.
     listening : socket.socket
         The port.
-    folder : Path or None
-        Where several workers tell each other their counts.
-    parent : int or None
-        The supervisor, without which the process ends too.
+    place : Place or None
+        Among several workers that share the port.
 
     Returns
     -------
@@ -61,10 +63,11 @@ def serve_on(
 
     allow_many_connections()
     app = create_app(settings)
-    app.state.meter.folder = folder
-    server = make_server(settings, app, parent, owns_process=True)
+    meter = app.state.meter
+    meter.folder = None if place is None else place.folder
+    server = make_server(settings, app, place, owns_process=True)
     connections = server.server_state.connections
-    app.state.meter.gauges["connections"] = lambda: len(connections)
+    meter.gauges["connections"] = lambda: len(connections)
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
     return 0 if server.started else 1

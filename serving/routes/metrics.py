@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from serving.dependencies import Service
 from serving.process.exposition import CONTENT_TYPE, Standing, exposition
-from serving.process.metrics import Counts, add_up, counts_of_others
+from serving.process.told_counts import Counts, add_up, counts_of_others
 from serving.scoring.recent_codes import drift_of
 
 __all__ = ["router"]

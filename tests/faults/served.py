@@ -93,6 +93,7 @@ def serve(home: Path, log: Path, *, has_model: bool = True, **settings: object) 
     with log.open("wb") as lines:
         running = subprocess.Popen(
             [sys.executable, "-m", "serving.cli", "serve", "--port", "0"],
+            stdin=subprocess.DEVNULL,
             stderr=lines,
             stdout=lines,
             env=environment,

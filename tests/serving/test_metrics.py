@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from features.scorer import LeadScorer
 from serving.process.exposition import Standing, exposition
-from serving.process.metrics import Meter, add_up, counts_of_others, write_counts
+from serving.process.metrics import Meter
+from serving.process.told_counts import add_up, counts_of_others, fold_counts, write_counts
 from serving.scoring.recent_codes import LEAST, SPAN, RecentCodes, drift_of
 
 TOLD = {"status": "scored", "score": 71, "grade": "A", "decision": "handoff", "warnings": ""}
@@ -94,6 +96,44 @@ def test_workers_add_up_and_a_dead_one_keeps_its_counts_but_not_its_state(tmp_pa
     assert total["gauges"]["in_work"] == 2
     assert (total["workers"], total["models"]) == (1, {"7\tabc": 1})
     assert json.loads(json.dumps(total))["scores"] == total["scores"]
+
+
+def test_workers_that_ended_keep_their_counts_in_one_file(tmp_path: Path) -> None:
+    counts = busy_meter().counts()
+    for process in range(2, 40):
+        write_counts(tmp_path, counts | {"process": process})
+        before = add_up(counts_of_others(tmp_path, own=1))
+        fold_counts(tmp_path, process)
+        fold_counts(tmp_path, process)  # it has no file any more: nothing is counted twice
+        after = add_up(counts_of_others(tmp_path, own=1))
+        assert after["answers"] == before["answers"]
+        assert after["counters"] == before["counters"]
+        assert after["workers"] == 0
+
+    assert [path.name for path in tmp_path.iterdir()] == ["ended.json"]
+    assert after["counters"]["refused"] == {"busy": 38}
+
+
+def test_no_total_falls_while_ended_workers_are_folded(tmp_path: Path) -> None:
+    """A total that falls for a moment looks to Prometheus like a start from nothing."""
+    counts = busy_meter().counts()
+    processes = range(2, 150)
+
+    def work_and_end() -> None:
+        for process in processes:
+            write_counts(tmp_path, counts | {"process": process})
+            fold_counts(tmp_path, process)
+
+    working = threading.Thread(target=work_and_end)
+    working.start()
+    seen = []
+    while working.is_alive() or not seen:
+        total = add_up(counts_of_others(tmp_path, own=1))
+        seen.append(total["counters"].get("refused", {}).get("busy", 0))
+    working.join()
+
+    assert seen == sorted(seen)
+    assert seen[-1] <= len(processes)
 
 
 def test_a_shift_of_the_leads_shows_in_the_input_that_shifted(scorer: LeadScorer) -> None:
