@@ -14,7 +14,7 @@ import pandas as pd
 
 from features.errors import Finding, LeadsRejected, shorten
 from features.readers import RawTable
-from features.text import Unreadable, category_key, normalise, parse_number, parse_time
+from features.text import Unreadable, category_key, id_key, normalise, parse_number, parse_time
 
 __all__ = ["MOST_VALUES_NAMED", "FindingLog", "Sheet", "is_none", "objects", "shown"]
 
@@ -168,7 +168,7 @@ class Sheet:
 
     def keys(self, column: str) -> np.ndarray:
         """Return a column's normalised texts (case kept), blanks as None: ids and names."""
-        return self.parse(column, lambda text: normalise(text[:1_000]) or None)[0]
+        return self.parse(column, id_key)[0]
 
     def ids(self, columns: Iterable[str]) -> np.ndarray:
         """Return the joined id of each row; None when one part is blank."""

@@ -12,6 +12,7 @@ import pandas as pd
 
 from features.columns import MOST_VALUES_NAMED, Sheet, is_none, objects, shown
 from features.definition import LeadDefinition
+from features.events import BLANK_REASONS
 from features.source_map import BehaviourTable, EventTable, Meaning, ReasonColumn, StatusColumn
 
 __all__ = [
@@ -29,7 +30,6 @@ EVENT_COLUMNS = ("lead_id", "at", "kind", "reason", "amount", "actor", "source",
 BEHAVIOUR_COLUMNS = ("lead_id", "at", "kind", "amount")
 _EARLIEST = np.datetime64("1990-01-01", "us")
 _TOLERANCE = timedelta(days=7)
-_BLANK_REASONS = {"rejected": "no_reason", "lost": "lost_other"}
 _MAP_IT = "Add it to the values in the source map, or correct the cells."
 
 
@@ -355,7 +355,7 @@ def _complete_reasons(
     """Give blank reasons their code, and report reasons that do not go with the kind."""
     column = None if reason is None else reason.column
     is_told = column is None or sheet.has(column)  # else the missing column explains it
-    for kind, code in _BLANK_REASONS.items():
+    for kind, code in BLANK_REASONS.items():
         blank = (kinds == kind) & is_none(reasons) & ~sheet.bad
         if code in definition.reasons:
             reasons[blank] = code

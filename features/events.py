@@ -9,6 +9,7 @@ from typing import NamedTuple
 from features.definition import Behaviour
 
 __all__ = [
+    "BLANK_REASONS",
     "EVENT_KINDS",
     "ORDER_AT_SAME_TIME",
     "Act",
@@ -18,7 +19,14 @@ __all__ = [
 ]
 
 EVENT_KINDS = ("accepted", "rejected", "touched", "won", "lost", "recycled", "audit", "retracted")
-"""Kinds of sales decisions and outcomes; a `retracted` event names the event it takes back."""
+"""Kinds of sales decisions and outcomes.
+
+A `retracted` event names the event of the same lead that it takes back; one that names an event of
+another lead takes nothing back.
+"""
+
+BLANK_REASONS = {"rejected": "no_reason", "lost": "lost_other"}
+"""What a rejection or a loss without a reason counts as."""
 
 ORDER_AT_SAME_TIME = {
     kind: rank

@@ -17,6 +17,7 @@ __all__ = [
     "Unreadable",
     "category_key",
     "finite",
+    "id_key",
     "is_blank",
     "normalise",
     "parse_boolean",
@@ -143,6 +144,15 @@ def category_key(value: object) -> str | None:
         return None
     folded = text.casefold()
     return folded if folded.isascii() else normalise(folded) or None
+
+
+def id_key(text: str) -> str | None:
+    """Return the form in which ids are compared and kept, in training and serving: case counts.
+
+    >>> id_key("　Ｌ－１０４２ "), id_key("l-1042"), id_key(" ")
+    ('L-1042', 'l-1042', None)
+    """
+    return normalise(text[:LONGEST_CATEGORY]) or None
 
 
 _YES = re.compile("はい|有り?|あり|済み?|可|希望する|同意(?:する)?|[○〇◯✓✔☑1yt]|yes|true|on")

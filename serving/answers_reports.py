@@ -100,12 +100,21 @@ class RecycleAnswer(BaseModel):
     next: str = sometimes(str, _NEXT)
 
 
-class SourceRow(BaseModel):
-    """A channel: what sales thinks of its leads, and how they turn out."""
-
+class _OfChannel(BaseModel):
     channel: str = Field(description="`all`, a level of the channel field, missing or unknown.")
     channel_ja: str
     channel_en: str
+
+
+class _OfReason(_OfChannel):
+    reason: str
+    reason_ja: str
+    reason_en: str
+
+
+class SourceRow(_OfChannel):
+    """A channel: what sales thinks of its leads, and how they turn out."""
+
     n_leads: int
     n_accepted: int
     n_accepted_of: int = Field(description="Leads that sales decided on.")
@@ -132,15 +141,9 @@ class SourcesAnswer(BaseModel):
     rows: list[SourceRow]
 
 
-class ReasonRow(BaseModel):
+class ReasonRow(_OfReason):
     """A reason for turning leads away, in a channel."""
 
-    channel: str
-    channel_ja: str
-    channel_en: str
-    reason: str
-    reason_ja: str
-    reason_en: str
     n: int
     n_of: int = Field(description="Rejections of the channel.")
     share: float = sometimes(float, _RATE)
@@ -164,16 +167,10 @@ class ReasonsAnswer(BaseModel):
 Differing = Literal["rejected_then_won", "accepted_then_dead"]
 
 
-class DisagreementCell(BaseModel):
+class DisagreementCell(_OfReason):
     """How many leads of a channel, or of a reason, turned out other than sales said."""
 
     kind: Differing
-    channel: str
-    channel_ja: str
-    channel_en: str
-    reason: str
-    reason_ja: str
-    reason_en: str
     n_differing: int
     n_differing_of: int
     differing: float = sometimes(float, _RATE)
@@ -181,17 +178,11 @@ class DisagreementCell(BaseModel):
     differing_high: float = sometimes(float, _RATE)
 
 
-class DisagreementLead(BaseModel):
+class DisagreementLead(_OfReason):
     """One such lead."""
 
     kind: Differing
     lead_id: str
-    channel: str
-    channel_ja: str
-    channel_en: str
-    reason: str
-    reason_ja: str
-    reason_en: str
     decided_at: str
     ended_at: str
 

@@ -23,7 +23,7 @@ from serving.records.events import EventService
 from serving.records.recorder import GroupCommit, Recorder
 from serving.scoring.service import ScoreService
 from serving.settings import ServeSettings
-from serving.store import Approvals, Event, Events, Predictions, Store
+from serving.store import Approvals, Clash, Event, Events, Predictions, Store
 from serving.store.insight import Journal
 from serving.texts import Language, choose_language
 
@@ -46,7 +46,7 @@ class Service:
     recorder: Recorder
     asking: Asking
     events: Events
-    event_commits: GroupCommit[Sequence[Event], tuple[int, ...]]
+    event_commits: GroupCommit[Sequence[Event], tuple[Clash, ...]]
     callers: Callers
     meter: Meter
     readiness: Readiness

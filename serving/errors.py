@@ -224,9 +224,6 @@ _SENTENCES = {
 }
 _OURS = frozenset(
     {
-        "body",
-        "path",
-        "query",
         "lead_id",
         "as_of",
         "fields",
@@ -257,8 +254,17 @@ _OURS = frozenset(
 
 
 def _place(where: Sequence[object]) -> str:
-    # Only our own names and list positions: a key that the caller invented may hold anything.
-    return ".".join(str(part) for part in where if isinstance(part, int) or part in _OURS) or "body"
+    """Return where in the request, as in `events[0].at`; places are counted from 0.
+
+    Only our own names and list positions: a key that the caller invented may hold anything.
+    """
+    told = ""
+    for part in where:
+        if isinstance(part, int):
+            told += f"[{part}]"
+        elif part in _OURS:
+            told += f".{part}" if told else str(part)
+    return told or "body"
 
 
 def _http_error(request: Request, error: Exception) -> Response:

@@ -39,7 +39,7 @@ from features.source_map import (
     ReasonColumn,
     SourceMap,
 )
-from features.text import Unreadable, normalise
+from features.text import Unreadable, id_key
 
 if TYPE_CHECKING:
     from features.definition import LeadDefinition
@@ -175,7 +175,7 @@ def _first_inputs(files: Sequence[Path]) -> Iterator[tuple[Path, tuple[str, ...]
 def _id_key(written: str) -> str:
     """Return the form in which ids are compared; one that cannot be read is its own."""
     try:
-        return normalise(unguarded(written)[:1_000])
+        return id_key(unguarded(written)) or ""
     except Unreadable:
         return written
 

@@ -80,7 +80,7 @@ def moment_of(microseconds: int) -> datetime:
 def standing_events(events: pd.DataFrame, definition: LeadDefinition) -> pd.DataFrame:
     """Return the events that were not retracted, without the retractions themselves.
 
-    A retraction names the event it takes back; it can be retracted in its turn.
+    A retraction names the event of its lead that it takes back; it can be retracted in its turn.
 
     Raises
     ------
@@ -89,8 +89,10 @@ def standing_events(events: pd.DataFrame, definition: LeadDefinition) -> pd.Data
     """
     is_retraction = np.asarray(events["kind"] == "retracted")
     if is_retraction.any():
-        cancelled = _cancelled_ids(events[is_retraction])
-        events = events[~is_retraction & ~np.asarray(events["event_id"].isin(cancelled))]
+        cancelled = _cancelled(events[is_retraction])
+        named = zip(events["lead_id"], events["event_id"], strict=True)
+        is_cancelled = np.fromiter((one in cancelled for one in named), dtype=bool)
+        events = events[~is_retraction & ~is_cancelled]
     _require_treated(events, definition)
     return events
 
@@ -256,16 +258,19 @@ def _acceptance(reason: Reason, tries: int, counts_touches: bool) -> float:
     return float(reason.acceptance)
 
 
-def _cancelled_ids(retractions: pd.DataFrame) -> set[str]:
-    """Return the ids taken back, the latest retraction first, so that one can undo another."""
-    times = to_microseconds(retractions["at"]).tolist()
-    ids = retractions["event_id"].astype(str)
-    cancelled: set[str] = set()
-    for _, own, named in sorted(
-        zip(times, ids, retractions["reason"].astype(str), strict=True), reverse=True
-    ):
-        if own not in cancelled:
-            cancelled.add(named)
+def _cancelled(retractions: pd.DataFrame) -> set[tuple[str, str]]:
+    """Return lead and id of what is taken back, the latest first, so that one can undo another."""
+    told = zip(
+        to_microseconds(retractions["at"]).tolist(),
+        retractions["event_id"].astype(str),
+        retractions["lead_id"],
+        retractions["reason"].astype(str),
+        strict=True,
+    )
+    cancelled: set[tuple[str, str]] = set()
+    for _, own, lead_id, named in sorted(told, reverse=True):
+        if (lead_id, own) not in cancelled:
+            cancelled.add((lead_id, named))
     return cancelled
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Literal, NamedTuple
 
-from features.events import ORDER_AT_SAME_TIME
+from features.events import BLANK_REASONS, ORDER_AT_SAME_TIME
 from features.terms import Reason
 
 __all__ = [
@@ -23,8 +23,6 @@ State = Literal["open", "accepted", "rejected", "won", "lost", "suppressed"]
 
 DECIDING = ("accepted", "rejected", "won", "lost", "recycled", "audit", "retracted")
 """Kinds of events that can move a lead from one state to another."""
-
-_BLANK_REASONS = {"rejected": "no_reason", "lost": "lost_other"}
 
 
 class SalesEvent(NamedTuple):
@@ -73,7 +71,13 @@ def standing(events: Iterable[SalesEvent]) -> list[SalesEvent]:
     """Return what stands, in order: each event once, without retracted ones and retractions.
 
     Order is by time, then as a day's events tell a story, then by id. A retraction can be retracted
-    in its turn, so the latest one counts first.
+    in its turn, so the latest one counts first. One that names an event of another lead takes
+    nothing back, here as in training.
+
+    Parameters
+    ----------
+    events : iterable of SalesEvent
+        Of one lead.
     """
     once = {one.event_id: one for one in events}
     retractions = [one for one in once.values() if one.kind == "retracted"]
@@ -108,8 +112,8 @@ def lead_state(events: Iterable[SalesEvent], reasons: Mapping[str, Reason]) -> L
     now = LeadState("open")
     off_limits = won = None
     for one in standing(events):
-        if one.kind in _BLANK_REASONS:
-            code = one.reason or _BLANK_REASONS[one.kind]
+        if one.kind in BLANK_REASONS:
+            code = one.reason or BLANK_REASONS[one.kind]
             if is_off_limits(reasons.get(code)):
                 off_limits = LeadState("suppressed", code, one.at)
             now = LeadState(

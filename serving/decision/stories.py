@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from features.events import BLANK_REASONS
 from serving.decision.lead_state import SalesEvent, is_off_limits, lead_state, standing
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def story_of(
     decision = decided_at = reason = rejected_at = worked_at = None
     won_at = lost_at = lost_reason = None
     for one in standing(events):
-        code = one.reason or ("no_reason" if one.kind == "rejected" else "lost_other")
+        code = one.reason or BLANK_REASONS.get(one.kind, "")
         if won_at is not None:
             break
         if one.kind == "rejected":

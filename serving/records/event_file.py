@@ -13,8 +13,8 @@ from features.errors import FileUnreadable, Finding, LeadsRejected
 from features.formulas import unguarded
 from features.quantities import parse_number
 from features.writing import Unreadable, normalise
-from serving.records.events import MOST_EVENTS, AskedEvent, EventService, Fault, refuse_clashes
-from serving.store import Event, Events
+from serving.records.events import MOST_EVENTS, AskedEvent, EventService, Fault, faults_of
+from serving.store import Events, clashes_of
 
 __all__ = ["ImportedEvents", "import_events"]
 
@@ -57,17 +57,13 @@ def import_events(path: Path, service: EventService, events: Events, actor: str)
     numbers, asked, unreadable = _read(path)
     checked, faults = service.check(asked, actor)
     faults += unreadable
-    if faults:
-        raise LeadsRejected(_findings(path.name, faults, numbers))
-    known = events.digests([one.event_id for one in checked])
+    _refuse(path.name, faults, numbers)
+    known = events.known(checked)
     new = {one.event_id for one in checked} - known.keys()
-    clashes = _clashes(checked, known)
-    if clashes:
-        words = "the event id is known with another content"
-        faults = [Fault(place, "event_id", words) for place in clashes]
-        raise LeadsRejected(_findings(path.name, faults, numbers))
+    _refuse(path.name, faults_of(clashes_of(checked, known)), numbers)
     for start in range(0, len(checked), MOST_EVENTS):
-        refuse_clashes(events.add([checked[start : start + MOST_EVENTS]])[0])
+        (clashes,) = events.add([checked[start : start + MOST_EVENTS]])
+        _refuse(path.name, faults_of(clashes), numbers[start:])
     return ImportedEvents(len(checked), len(new))
 
 
@@ -127,12 +123,9 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         ) from error
 
 
-def _clashes(checked: Sequence[Event], known: dict[str, str]) -> list[int]:
-    found: list[int] = []
-    for place, one in enumerate(checked):
-        if known.setdefault(one.event_id, one.digest) != one.digest:
-            found.append(place)
-    return found
+def _refuse(name: str, faults: Sequence[Fault], numbers: Sequence[int]) -> None:
+    if faults:
+        raise LeadsRejected(_findings(name, faults, numbers))
 
 
 def _findings(name: str, faults: Sequence[Fault], numbers: Sequence[int]) -> list[Finding]:

@@ -13,15 +13,22 @@ from typing import Final
 import orjson
 
 from features.definition import LeadDefinition
-from features.errors import shorten
-from features.events import EVENT_KINDS
+from features.events import BLANK_REASONS, EVENT_KINDS
 from features.moments import parse_time
 from features.source_map import ReasonColumn
-from features.writing import Unreadable, category_key, normalise
+from features.writing import Unreadable, category_key, id_key
 from serving.errors import EventConflict, EventsRefused
-from serving.store.events import Event, Events
+from serving.store.events import Clash, Event, Events
 
-__all__ = ["AHEAD", "MOST_EVENTS", "AskedEvent", "EventService", "Fault", "refuse_clashes"]
+__all__ = [
+    "AHEAD",
+    "MOST_EVENTS",
+    "AskedEvent",
+    "EventService",
+    "Fault",
+    "faults_of",
+    "refuse_clashes",
+]
 
 AHEAD: Final = timedelta(minutes=5)
 """How far ahead of the clock an event may lie (clocks that run fast)."""
@@ -31,7 +38,10 @@ LONGEST: Final = 200
 _EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 _LATEST_RETURN = date(2199, 12, 31)
 _MOST_FAULTS = 20
-_BLANK_REASONS: Final = {"rejected": "no_reason", "lost": "lost_other"}
+_CLASHES: Final = {
+    "event_id": "is known with another content",
+    "reason": "names an event of another lead, and a retraction takes back one of its own lead",
+}
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?(\d\d)?)$")
 
 
@@ -52,7 +62,7 @@ class AskedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one event: its place, the part, and what was expected."""
+    """What is wrong with one event: its place (from 0), the part, and what was expected."""
 
     place: int
     part: str
@@ -121,12 +131,13 @@ class EventService:
         Raises
         ------
         EventConflict
-            If an id is known with another content.
+            If an id is known with another content, or an event of another lead would be taken
+            back.
         StoreUnavailable
             If the database does not answer.
         """
         (clashes,) = self._events.add([events])
-        refuse_clashes(clashes)
+        refuse_clashes(clashes, len(events) == 1)
 
     # -- one event -----------------------------------------------------------------------------
 
@@ -142,8 +153,8 @@ class EventService:
                 faults.append(Fault(place, part, str(error)))
                 return None
 
-        event_id = attempt("event_id", lambda: _text(asked.event_id))
-        lead_id = attempt("lead_id", lambda: _id(asked.lead_id))
+        event_id = attempt("event_id", lambda: _id(asked.event_id))
+        lead_id = attempt("lead_id", lambda: _required(_id(asked.lead_id)))
         kind = attempt("kind", lambda: _kind(asked.kind))
         at = attempt("at", lambda: self._moment(asked.at, now))
         reason = attempt("reason", lambda: self._reason(asked.kind, _text(asked.reason)))
@@ -196,14 +207,15 @@ class EventService:
 
     def _reason(self, kind: str, written: str | None) -> str | None:
         if kind == "retracted":
-            if written is None:
+            named = _id(written)
+            if named is None:
                 raise _Unfit("is missing; of a retracted event it names the event_id taken back")
-            return written
+            return named
         definition = self._definition
         if definition is None:
             return written
         if written is None:
-            code = _BLANK_REASONS.get(kind)
+            code = BLANK_REASONS.get(kind)
             if code is not None and code not in definition.reasons:
                 raise _Unfit(f"is missing, and the definition has no {code} for that")
             return code
@@ -216,19 +228,23 @@ class EventService:
         return code
 
 
-def refuse_clashes(clashes: Sequence[int]) -> None:
+def faults_of(clashes: Sequence[Clash]) -> list[Fault]:
+    """Return clashes as faults, in words."""
+    return [Fault(one.place, one.part, _CLASHES[one.part]) for one in clashes]
+
+
+def refuse_clashes(clashes: Sequence[Clash], is_single: bool) -> None:
     """Raise `EventConflict` when there are clashes."""
     if clashes:
         raise EventConflict(
-            f"The id of event {shorten(clashes, limit=10)} (counted from 0) is known with another "
-            "content. Nothing was stored. A correction is a new event: retract the old one and "
-            "send the right one."
+            f"{_told(faults_of(clashes), is_single)} A correction is a new event: retract the old "
+            "one and send the right one."
         )
 
 
 def _told(faults: Sequence[Fault], is_single: bool) -> str:
     lines = [
-        f"{'' if is_single else f'events.{one.place}.'}{one.part}: {one.words}"
+        f"{'' if is_single else f'events[{one.place}].'}{one.part}: {one.words}"
         for one in faults[:_MOST_FAULTS]
     ]
     more = f" and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
@@ -251,12 +267,16 @@ def _text(given: str | None) -> str | None:
     return given
 
 
-def _id(given: str) -> str:
+def _id(given: str | None) -> str | None:
+    """Return an id in the form in which ids are compared."""
     text = _text(given)
-    # Training compares ids by their normal form, so an id needs one.
-    if text is None or not normalise(text):
+    return None if text is None else _text(id_key(text))  # the form may be longer
+
+
+def _required(found: str | None) -> str:
+    if found is None:
         raise _Unfit("must not be blank")
-    return text
+    return found
 
 
 def _kind(given: str) -> str:

@@ -26,7 +26,6 @@ from features.readers import cell_text
 from features.stand_ins import STOOD_IN
 from features.writing import normalise
 from serving.decision.audit import Draw, audit_work
-from serving.decision.lead_state import SalesEvent
 from serving.decision.line import week_of
 from serving.store import Event, Exports
 
@@ -107,11 +106,7 @@ def event_rows(exports: Exports, zone: ZoneInfo) -> Rows:
             draws.setdefault(one.lead_id, []).append(draw)
         for lead_id, events in some:
             yield from map(_event_row, events)
-            told = [
-                SalesEvent(one.lead_id, one.event_id, one.at, one.kind, one.reason, one.return_on)
-                for one in events
-            ]
-            work = audit_work(draws.get(lead_id, []), told)
+            work = audit_work(draws.get(lead_id, []), [one.deciding for one in events])
             if work is not None:
                 audit = replace(
                     events[0], event_id=_audit_id(lead_id), at=work.at, kind="audit", reason=None,

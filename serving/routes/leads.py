@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
+from pydantic import AfterValidator
+from pydantic_core import PydanticKnownError
 
+from features.writing import id_key
 from serving.answers import LeadAnswer, LeadDeleted, told
-from serving.decision.lead_state import SalesEvent, lead_state
+from serving.decision.lead_state import lead_state
 from serving.dependencies import Service, ServiceDep
 from serving.errors import LeadUnknown
 from serving.guard.callers import caller_of
@@ -21,7 +24,19 @@ router = APIRouter(tags=["leads"])
 MOST_EVENTS = 1_000
 """The latest events of a lead that are shown and that its state follows from."""
 
-LeadIdInPath = Annotated[str, Path(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
+_NO_NUL = r"^[^\x00]+$"
+
+
+def _kept_form(given: str) -> str:
+    if "\x00" in given:  # the framework looks at the pattern after this
+        raise PydanticKnownError("string_pattern_mismatch", {"pattern": _NO_NUL})
+    return id_key(given) or ""
+
+
+LeadIdInPath = Annotated[
+    str, Path(min_length=1, max_length=200, pattern=_NO_NUL), AfterValidator(_kept_form)
+]
+"""A lead id in the form in which ids are kept."""
 
 
 @router.get(
@@ -78,11 +93,8 @@ async def delete_lead(lead_id: LeadIdInPath, request: Request, service: ServiceD
 
 def _state(service: Service, events: list[Event]) -> dict[str, Any]:
     model = service.models.model
-    told = [
-        SalesEvent(one.lead_id, one.event_id, one.at, one.kind, one.reason, one.return_on)
-        for one in events
-    ]
-    now = lead_state(told, {} if model is None else model.definition.reasons)
+    reasons = {} if model is None else model.definition.reasons
+    now = lead_state([one.deciding for one in events], reasons)
     return {"state": now.state} | {
         name: told
         for name, told in (

@@ -11,10 +11,10 @@ import unicodedata
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from features.quantities import parse_number
-from features.writing import Unreadable
+from features.writing import Unreadable, id_key, normalise
 from serving.scoring.service import AskedLead
 from serving.texts import LANGUAGES, Language
 
@@ -48,12 +48,16 @@ def _as_id(given: object) -> object:
     return str(given)
 
 
-def _can_be_shown(given: str) -> str:
-    if not given.strip():
-        raise PydanticCustomError("lead_id_blank", "blank")
+def _kept_form(given: str) -> str:
+    """Return an id that can be shown, in the form in which ids are compared and kept."""
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in given):
         raise PydanticCustomError("lead_id_control", "control character")
-    return given
+    kept = id_key(given)
+    if kept is None:
+        raise PydanticCustomError("lead_id_blank", "blank")
+    if len(kept) > LONGEST_ID:
+        raise PydanticKnownError("string_too_long", {"max_length": LONGEST_ID})
+    return kept
 
 
 def _primary_language(given: object) -> object:
@@ -91,7 +95,7 @@ LeadId = Annotated[
     str,
     Field(min_length=1, max_length=LONGEST_ID),
     BeforeValidator(_as_id),
-    AfterValidator(_can_be_shown),
+    AfterValidator(_kept_form),
 ]
 AskedLanguage = Annotated[Language | None, BeforeValidator(_primary_language)]
 AskedRecord = Annotated[
@@ -224,7 +228,8 @@ def _plain_lead(given: dict[str, Any]) -> AskedLead | None:
         type(lead_id) is not str
         or len(lead_id) > LONGEST_ID
         or not lead_id.isprintable()
-        or not lead_id.strip()
+        or not lead_id
+        or normalise(lead_id) != lead_id  # kept in another form
         or type(fields) is not dict
         or len(fields) > MOST_FIELDS
         or not (as_of is None or (type(as_of) is str and len(as_of) <= LONGEST_WORD))

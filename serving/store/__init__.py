@@ -5,7 +5,7 @@ from __future__ import annotations
 from serving.store.actions import Action, Actions
 from serving.store.approvals import Approval, Approvals, ones_before
 from serving.store.database import Store, open_store
-from serving.store.events import Event, Events
+from serving.store.events import Clash, Event, Events, clashes_of
 from serving.store.exports import Exports
 from serving.store.predictions import Prediction, Predictions
 from serving.store.removal import Removal, Removed
@@ -15,6 +15,7 @@ __all__ = [
     "Actions",
     "Approval",
     "Approvals",
+    "Clash",
     "Event",
     "Events",
     "Exports",
@@ -23,6 +24,7 @@ __all__ = [
     "Removal",
     "Removed",
     "Store",
+    "clashes_of",
     "ones_before",
     "open_store",
 ]

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from operator import attrgetter
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
+from serving.decision.lead_state import SalesEvent
 from serving.errors import StoreUnavailable
 from serving.store.database import Store
 from serving.store.tables import EVENTS
 
-__all__ = ["Event", "Events"]
+__all__ = ["Clash", "Event", "Events", "Known", "clashes_of"]
 
 _AT_ONCE = 400
 """Ids asked for in one statement; SQLite once took at most 999 values."""
@@ -25,16 +26,10 @@ _TRIES = 5
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that sales did, or that became of a lead.
+    """An event as it is stored: what it says (see `SalesEvent`), and how it came.
 
     Attributes
     ----------
-    kind : str
-        One of `features.events.EVENT_KINDS`.
-    reason : str or None
-        Code of the definition; of a ``retracted`` event the id of the event it takes back.
-    return_on : date or None
-        When to come back to the lead, as somebody said.
     received_from : str
         Name of the caller.
     digest : str
@@ -54,6 +49,61 @@ class Event:
     received_from: str
     digest: str
 
+    @property
+    def deciding(self) -> SalesEvent:
+        """The part from which follows where the lead stands."""
+        return SalesEvent(
+            self.lead_id, self.event_id, self.at, self.kind, self.reason, self.return_on
+        )
+
+
+class Known(NamedTuple):
+    """What is compared with a stored event."""
+
+    digest: str
+    lead_id: str
+
+
+class Clash(NamedTuple):
+    """An event that cannot be stored beside others.
+
+    Attributes
+    ----------
+    place : int
+        Of the event in its group, from 0.
+    part : {"event_id", "reason"}
+        Its id is known with another content; or it would take back an event of another lead.
+    """
+
+    place: int
+    part: Literal["event_id", "reason"]
+
+
+def clashes_of(group: Sequence[Event], known: Mapping[str, Known]) -> tuple[Clash, ...]:
+    """Return what keeps events out, by place.
+
+    Parameters
+    ----------
+    known : mapping of str to Known
+        What is stored of the ids that the events have and name. A retraction may come before what
+        it takes back; then there is nothing to compare yet, and if that turns out to be of another
+        lead, the retraction is without effect.
+    """
+    own: dict[str, Known] = {}
+    found = []
+    for place, one in enumerate(group):
+        told = known.get(one.event_id) or own.setdefault(
+            one.event_id, Known(one.digest, one.lead_id)
+        )
+        if told.digest != one.digest:
+            found.append(Clash(place, "event_id"))
+    for place, one in enumerate(group):
+        if one.kind == "retracted" and one.event_id not in known:  # else it is a repeat
+            named = known.get(one.reason or "") or own.get(one.reason or "")
+            if named is not None and named.lead_id != one.lead_id:
+                found.append(Clash(place, "reason"))
+    return tuple(sorted(found))
+
 
 _COLUMNS = tuple(Event.__slots__)
 _IN_ORDER = attrgetter(*_COLUMNS)
@@ -70,16 +120,15 @@ class Events:
             from sqlalchemy.dialects import postgresql as dialect
         self._insert = dialect.insert(EVENTS).on_conflict_do_nothing(index_elements=["event_id"])
 
-    def add(self, groups: Sequence[Sequence[Event]]) -> list[tuple[int, ...]]:
+    def add(self, groups: Sequence[Sequence[Event]]) -> list[tuple[Clash, ...]]:
         """Store groups of events in one transaction, each group whole or not at all.
 
         An event that is known with the same content counts as stored.
 
         Returns
         -------
-        list of tuple of int
-            For each group the places of events whose id is known with another content; empty: all
-            of the group is committed.
+        list of tuple of Clash
+            What keeps each group out; empty: all of it is committed.
 
         Raises
         ------
@@ -94,10 +143,10 @@ class Events:
                 return clashes
         raise StoreUnavailable("Others store events of the same ids. Try again.")
 
-    def digests(self, ids: Sequence[str]) -> dict[str, str]:
-        """Return the digest of each of these events that is stored."""
+    def known(self, events: Sequence[Event]) -> dict[str, Known]:
+        """Return what is stored of the ids that some events have and take back."""
         with self._store.reading() as connection:
-            return _digests(connection, ids)
+            return _known(connection, _ids_of(events))
 
     def of_lead(self, lead_id: str, limit: int = 1_000) -> list[Event]:
         """Return the latest `limit` events of a lead, by time and id."""
@@ -122,42 +171,44 @@ class Events:
 
     def _add(
         self, connection: sa.Connection, groups: Sequence[Sequence[Event]]
-    ) -> list[tuple[int, ...]] | None:
+    ) -> list[tuple[Clash, ...]] | None:
         """Return the clashes of each group; None to begin again, since somebody was quicker."""
-        ids = sorted({one.event_id for group in groups for one in group})
-        known = _digests(connection, ids)
+        known = _known(connection, _ids_of([one for group in groups for one in group]))
         added: dict[str, Event] = {}
-        clashes: list[tuple[int, ...]] = []
+        clashes: list[tuple[Clash, ...]] = []
         for group in groups:
-            own: dict[str, Event] = {}
-            found = []
-            for place, one in enumerate(group):
-                told = known.get(one.event_id) or own.setdefault(one.event_id, one).digest
-                if told != one.digest:
-                    found.append(place)
-            clashes.append(tuple(found))
+            found = clashes_of(group, known)
+            clashes.append(found)
             if not found:
-                fresh = {name: one for name, one in own.items() if name not in known}
+                fresh = {one.event_id: one for one in group if one.event_id not in known}
                 added |= fresh
-                known |= {name: one.digest for name, one in fresh.items()}
+                known |= {name: Known(one.digest, one.lead_id) for name, one in fresh.items()}
         # One order for all writers: two that take the same ids wait for each other, not in a ring.
         rows = [dict(zip(_COLUMNS, _IN_ORDER(added[name]), strict=True)) for name in sorted(added)]
         if rows:
             connection.execute(self._insert, rows)
         if rows and not self._is_alone:
-            stored = _digests(connection, sorted(added))
-            if any(stored.get(name) != one.digest for name, one in added.items()):
+            stored = _known(connection, added)
+            if any(stored[name].digest != one.digest for name, one in added.items()):
                 connection.rollback()
                 return None
         return clashes
 
 
-def _digests(connection: sa.Connection, ids: Sequence[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for start in range(0, len(ids), _AT_ONCE):
-        some = ids[start : start + _AT_ONCE]
-        asked = sa.select(EVENTS.c.event_id, EVENTS.c.digest).where(EVENTS.c.event_id.in_(some))
-        found.update((row[0], row[1]) for row in connection.execute(asked))
+def _ids_of(events: Sequence[Event]) -> set[str]:
+    taken_back = {one.reason for one in events if one.kind == "retracted" and one.reason}
+    return taken_back | {one.event_id for one in events}
+
+
+def _known(connection: sa.Connection, ids: Collection[str]) -> dict[str, Known]:
+    wanted = sorted(ids)
+    found: dict[str, Known] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        some = wanted[start : start + _AT_ONCE]
+        asked = sa.select(EVENTS.c.event_id, EVENTS.c.digest, EVENTS.c.lead_id).where(
+            EVENTS.c.event_id.in_(some)
+        )
+        found.update((row[0], Known(row[1], row[2])) for row in connection.execute(asked))
     return found
 
 

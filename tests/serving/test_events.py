@@ -126,8 +126,8 @@ def test_one_fault_keeps_all_of_a_request_out_and_every_fault_is_told(client) ->
 
     detail = answer.json()["detail"]
     assert (answer.status_code, answer.json()["error"]) == (422, "event_refused")
-    assert "events.3.at: is not a time" in detail
-    assert "events.3.kind: must be one of accepted" in detail
+    assert "events[3].at: is not a time" in detail
+    assert "events[3].kind: must be one of accepted" in detail
     assert "and 12 more" in detail
     assert "秘密" not in answer.text
     assert "danced" not in answer.text
@@ -141,7 +141,7 @@ def test_a_clash_inside_one_request_keeps_all_of_it_out(client) -> None:
     answer = client.post("/v1/events", json={"events": events})
 
     assert answer.json()["error"] == "event_conflict"
-    assert "event 2 (counted from 0)" in answer.json()["detail"]
+    assert "events[2].event_id: is known with another content" in answer.json()["detail"]
     assert stored(client) == []
 
 
@@ -253,6 +253,76 @@ def test_where_a_lead_stands_follows_from_what_was_not_taken_back(client, send) 
     told = client.get("/v1/leads/L-1").json()
     assert told["state"] == "accepted"
     assert [one["event_id"] for one in told["events"]] == ["a", "b", "c"]
+
+
+def test_an_event_of_another_lead_cannot_be_taken_back(client, send) -> None:
+    send(event_id="a", kind="won", reason=None)
+    back = {"kind": "retracted", "reason": "a"}
+
+    alone = send(event_id="b", lead_id="L-2", **back)
+    among = client.post(
+        "/v1/events",
+        json={
+            "events": [
+                EVENT | {"event_id": "c", "lead_id": "L-3"},
+                EVENT | back | {"event_id": "d", "reason": "c"},
+                EVENT | back | {"event_id": "e"},
+            ]
+        },
+    )
+
+    words = "reason: names an event of another lead"
+    assert (alone.status_code, alone.json()["error"]) == (422, "event_conflict")
+    assert f"Nothing was stored. {words}" in alone.json()["detail"]
+    assert f"events[1].{words}" in among.json()["detail"]
+    assert "events[2]" not in among.json()["detail"]
+    assert [len(stored(client, f"L-{k}")) for k in (1, 2, 3)] == [1, 0, 0]
+
+
+def test_a_retraction_that_comes_before_what_it_names_takes_back_its_own_lead_alone(
+    client, send
+) -> None:
+    for lead_id in ("L-1", "L-2"):
+        back = {"event_id": f"back-{lead_id}", "lead_id": lead_id, "kind": "retracted"}
+        assert send(**back, reason="later").status_code == 200
+
+    assert send(event_id="later", reason="do_not_contact").status_code == 200
+
+    assert client.get("/v1/leads/L-1").json()["state"] == "open"
+    again = send(event_id="back-L-2", lead_id="L-2", kind="retracted", reason="later")
+    assert again.status_code == 200, "a repeat is told what the first was told"
+    assert client.get("/v1/leads/L-2").json()["state"] == "open"
+
+
+def test_ids_are_compared_and_kept_in_one_form_as_training_compares_them(client, send) -> None:
+    first = send(lead_id="　Ｌ－１ ", event_id="ｅ－１", reason="do_not_contact")
+    again = send(lead_id="L-1", event_id="e-1", reason="do_not_contact")
+
+    assert first.json() == again.json() == {"status": "stored", "event_id": "e-1"}
+    for written, decision in (("Ｌ－１", "suppress"), ("L-1 ", "suppress"), ("l-1", None)):
+        lead = {"lead_id": written, "fields": {"source": "webinar"}}
+        answer = client.post("/v1/score", json=lead).json()
+        assert answer["lead_id"] == ("l-1" if decision is None else "L-1")
+        assert (answer["decision"] == "suppress") == (decision is not None)
+    assert client.get("/v1/leads/%EF%BC%AC－1").json()["n"] == 2
+    assert client.get("/leads/Ｌ-１").status_code == 200
+    assert send(event_id="e-2", kind="retracted", reason="ｅ-１").status_code == 200
+    assert client.get("/v1/leads/L-1").json()["state"] == "open"
+    assert client.delete("/v1/leads/Ｌ－1").json() == {
+        "status": "deleted",
+        "scores": 2,
+        "events": 2,
+    }
+
+
+def test_an_id_whose_form_is_too_long_is_refused(client, send) -> None:
+    for answer in (
+        send(lead_id="\ufdfa" * 20),
+        send(event_id="\ufdfa" * 20),
+        client.post("/v1/score", json={"lead_id": "\ufdfa" * 20, "fields": {}}),
+    ):
+        assert answer.status_code == 422
+        assert "must be at most 200 characters long" in answer.json()["detail"]
 
 
 def test_a_lead_whom_sales_must_not_contact_is_suppressed_at_once(client, send) -> None:

@@ -116,11 +116,13 @@ def test_personal_fields_have_stand_ins_or_no_column_and_unlisted_ones_none(stor
     stand_ins = {"email": "anyone@k3f9.example.co.jp"}
     Predictions(store).add([recorded("L", fields=fields, stand_ins=stand_ins)])
 
-    heading, row = cells(lead_rows(Exports(store), AGREED))
+    heading, row = cells(lead_rows(Exports(store), agreed))
 
     assert heading[:2] == ["lead_id", "as_of"]
-    assert not {"email", "company", "phone", "message", "sales_stage"} & set(heading)
+    assert {"email", "company", "phone", "message"} <= set(heading)
+    assert not {"job_title", "sales_stage"} & set(heading)
     assert "a@b.jp" not in row
+    assert row[heading.index("email")] == "anyone@k3f9.example.co.jp"
     assert row[heading.index("source")] == "webinar"
 
 
@@ -289,6 +291,24 @@ def test_a_file_that_contradicts_what_is_stored_is_refused_by_row(
         import_events(file, reader(store), Events(store), "me")
 
     assert len(Events(store).of_lead("L1")) == 1
+
+
+def test_a_file_that_takes_back_another_leads_event_is_refused_by_row(
+    store: Store, tmp_path: Path
+) -> None:
+    file = tmp_path / "events.csv"
+    file.write_text(
+        "event_id,lead_id,at,kind,reason\n"
+        "e1,L1,2026-11-01T10:00:00+09:00,won,\n"
+        "e2,L1,2026-11-02T10:00:00+09:00,retracted,e1\n"
+        "e3,L2,2026-11-02T10:00:00+09:00,retracted,ｅ１\n",
+        "utf-8",
+    )
+
+    with pytest.raises(LeadsRejected, match=r"row 4.*names an event of another lead"):
+        import_events(file, reader(store), Events(store), "me")
+
+    assert Events(store).after(0) == []
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])

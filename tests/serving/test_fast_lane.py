@@ -21,7 +21,22 @@ BY_ROUTE = {"content-type": 'application/json; charset="utf-8"'}
 """Good JSON too, but not in the form that the short way takes."""
 
 LEAF: Any = st.none() | st.booleans() | st.integers(-5, 2**64 - 1) | st.floats(allow_nan=False)
-TEXT = st.sampled_from(["", " ", "L-1", "a" * 65, "b" * 201, "\u0007", "\u3000", "令和8年", "ja"])
+TEXT = st.sampled_from(
+    [
+        "",
+        " ",
+        "L-1",
+        "Ｌ－１ ",
+        "\ufdfa" * 20,
+        "リード１",
+        "a" * 65,
+        "b" * 201,
+        "\u0007",
+        "\u3000",
+        "令和8年",
+        "ja",
+    ]
+)
 ANY: Any = st.recursive(
     LEAF | TEXT,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
@@ -90,6 +105,8 @@ def test_what_callers_send_is_plain(k: int) -> None:
         {"lead_id": ""},
         {"lead_id": True},
         {"lead_id": "a\nb"},
+        {"lead_id": "Ｌ－１"},
+        {"lead_id": " L-1"},
         {"lead_id": 1.5},
         {"fields": None},
         {"fields": {"source": ["nested"]}},
@@ -212,7 +229,7 @@ def test_what_is_refused_is_refused_in_the_words_of_the_routes(
 def test_a_wrong_record_is_named(shared_client: TestClient) -> None:
     refused = shared_client.post("/v1/score", json={"lead_id": "L", "fields": {}, "record": "no"})
 
-    assert refused.json()["detail"] == "body.record: must be true or false."
+    assert refused.json()["detail"] == "record: must be true or false."
 
 
 def test_other_methods_and_paths_pass(shared_client: TestClient, lanes: list[str]) -> None:

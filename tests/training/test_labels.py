@@ -257,6 +257,15 @@ def test_a_retraction_that_is_itself_retracted_has_no_effect() -> None:
     assert (lead["state"], lead["reason"]) == ("rejected", "no_fit")
 
 
+def test_a_retraction_of_another_leads_event_has_no_effect() -> None:
+    told = [("b", 1, "accepted"), ("a", 3, "rejected", "no_fit", "r1")]
+    told += [("b", 4, "retracted", "r1", "r2")]
+    again = [*told, ("b", 5, "retracted", "r3", "r4"), ("a", 6, "retracted", "r1", "r3")]
+    for events, state in ((told, "rejected"), (again, "untouched")):
+        labels = label_history(history_of({"a": 0, "b": 0}, events), DEFINITION, day(50))
+        assert labels.state.tolist() == [state, "worked"]
+
+
 def test_events_of_one_moment_are_read_as_a_story_whatever_their_place() -> None:
     forth = label_one((3, "rejected", "bad_timing"), (3, "recycled"), (3, "won"))
     back = label_one((3, "won"), (3, "recycled"), (3, "rejected", "bad_timing"))
