@@ -10,6 +10,7 @@ from serving.guard.accounts import Entrance
 from serving.guard.keys import KeyRing
 from serving.guard.origins import Origins
 from serving.guard.rates import Rates
+from serving.guard.signed_in import SignedIn
 from serving.settings import ServeSettings
 from serving.store import Store
 from serving.store.accounts import Accounts, Sessions
@@ -19,7 +20,7 @@ from serving.store.keys import Keys
 __all__ = ["FAILURES_PER_MINUTE", "Callers", "open_callers"]
 
 FAILURES_PER_MINUTE = 10
-"""Wrong keys and passwords from one address."""
+"""Wrong keys, passwords and sessions from one address."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Callers:
     ring: KeyRing
     accounts: Accounts
     sessions: Sessions
+    signed_in: SignedIn
     actions: Actions
     entrance: Entrance
     failures: Rates
@@ -45,6 +47,7 @@ def open_callers(store: Store, settings: ServeSettings, clock: Callable[[], date
         ring=KeyRing(keys),
         accounts=accounts,
         sessions=sessions,
+        signed_in=SignedIn(sessions, failures),
         actions=Actions(store),
         entrance=Entrance(accounts, sessions, failures, settings.session_hours, clock),
         failures=failures,

@@ -23,9 +23,9 @@ from serving.guard.sessions import (
     address_asked,
     cookie_name,
     cookies_of,
-    digest_of,
     form_token,
     is_same_token,
+    set_cookie,
 )
 from serving.pages.nowhere import nowhere_page, wants_page
 from serving.pages.sign_in import refused_page
@@ -149,9 +149,7 @@ class Guard:
         held = ring.find(shown)
         if held is None:
             if wait := service.callers.failures.wait(self._origins.address(scope)):
-                raise Refusal(
-                    429, "too_many", "Too many wrong keys from here.", Retry_After=str(wait)
-                )
+                raise _slowed("wrong keys", wait)
             raise Refusal(401, "unauthorized", "This key is not known, or was revoked.")
         if held.expires_at is not None:
             now = service.clock()
@@ -173,9 +171,10 @@ class Guard:
         token = self._session_token(scope)
         if not token:
             return None
-        account = await asyncio.to_thread(
-            service.callers.sessions.account_of, digest_of(token), service.clock()
-        )
+        address = self._origins.address(scope)
+        account, wait = await service.callers.signed_in.find(token, address, service.clock())
+        if wait:
+            raise _slowed("sign-ins that are not known", wait)
         if account is None:
             return None
         caller = Caller(account.name, "person", account.scopes)
@@ -226,7 +225,11 @@ class Guard:
         assert isinstance(error, Refusal)
         page = row if row is not None and row.is_page and scope["method"] == "GET" else None
         if error.status == 401 and page is not None and not _read_headers(scope["headers"])[1]:
-            return RedirectResponse(_sign_in_address(request), status_code=303)
+            onward = RedirectResponse(_sign_in_address(request), status_code=303)
+            if self._session_token(scope):  # it has ended: the browser need not show it again
+                gone = set_cookie(SESSION_COOKIE, "", self._origins.is_https, 0)
+                onward.headers.append("set-cookie", gone)
+            return onward
         if error.status == 403 and page is not None:
             return refused_page(request, page.asks)
         if error.status == 404 and scope["method"] == "GET" and wants_page(scope["headers"]):
@@ -280,6 +283,10 @@ def _lacks(row: Row, caller: Caller) -> Refusal:
     return Refusal(
         403, "forbidden", f"This needs the right {asked}; the {caller.kind} that calls has: {has}."
     )
+
+
+def _slowed(what: str, wait: int) -> Refusal:
+    return Refusal(429, "too_many", f"Too many {what} from here.", Retry_After=str(wait))
 
 
 def _foreign() -> Refusal:
