@@ -49,6 +49,7 @@ from serving.routes import (
 )
 from serving.schema import describe_access
 from serving.scoring.fast_lane import FastLane
+from serving.scoring.short_way import ShortWay
 from serving.settings import ServeSettings
 from serving.store import Approvals, Events, Predictions, Removal, open_store
 from serving.store.insight import Journal
@@ -86,14 +87,21 @@ class _Application(FastAPI):
         scope["app"] = self
         front = self._front
         if front is None:
-            front = self._front = self._entered()
+            front = self._front = self.layers()[0]
         await front(scope, receive, send)
 
-    def _entered(self) -> ASGIApp:
-        layer: Any = self.middleware_stack or self.build_middleware_stack()
+    def layers(self) -> list[Any]:
+        """Return our layers around the short ways, from the outermost."""
+        layer: Any = self.middleware_stack
+        if layer is None:
+            layer = self.middleware_stack = self.build_middleware_stack()
         while not isinstance(layer, Envelope):
             layer = layer.app
-        return layer
+        found = []
+        while not isinstance(layer, FastLane):
+            found.append(layer)
+            layer = layer.app
+        return found
 
 
 def create_app(
@@ -196,6 +204,7 @@ def create_app(
     app.add_middleware(BodyLimit, limits={score.BATCH_PATH: 16 * MIB, events.EVENTS_PATH: 4 * MIB})
     app.add_middleware(Guard, settings=settings, origins=Origins(settings))
     app.add_middleware(Envelope, answered=meter.answered)
+    app.state.short_way = ShortWay(app, *app.layers())
     return app
 
 

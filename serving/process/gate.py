@@ -92,7 +92,7 @@ class Gate:
 
     def __init__(self, app: ASGIApp, places: Places, refused: Callable[[str], None]) -> None:
         self.app = app
-        self._places = places
+        self.places = places
         self._slow = Places(_SLOW_PLACES, _SLOW_WAITING)
         self._refused = refused
 
@@ -101,7 +101,7 @@ class Gate:
         if scope["type"] != "http" or scope["path"] in UNGATED:
             await self.app(scope, receive, send)
             return
-        places = self._slow if scope["path"].startswith(SLOW) else self._places
+        places = self._slow if scope["path"].startswith(SLOW) else self.places
         if not places.take() and not await places.wait():
             self._refused("busy")
             answer = problem(

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from random import getrandbits
 
 from starlette.requests import ClientDisconnect, Request
@@ -16,7 +16,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from serving.errors import problem
 from serving.process.log import ACCESS, fast_access_line, place_of
 
-__all__ = ["MIB", "SECURITY_HEADERS", "BodyLimit", "Envelope", "drain"]
+__all__ = [
+    "MIB",
+    "SECURITY_HEADERS",
+    "BodyLimit",
+    "Envelope",
+    "drain",
+    "head_of_json",
+    "request_id_of",
+]
 
 log = logging.getLogger("lead_serve")
 access = logging.getLogger(ACCESS)
@@ -74,13 +82,21 @@ class Envelope:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = ""
-        for name, value in scope["headers"]:
-            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
-                request_id = value.decode("ascii")
-        request_id = request_id or f"{getrandbits(64):016x}"
-        scope["request_id"] = request_id
         started = time.perf_counter()
+        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        await self.enclose(self.app, scope, receive, send, request_id_of(given), started)
+
+    async def enclose(
+        self,
+        app: ASGIApp,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        request_id: str,
+        started: float,
+    ) -> None:
+        """Let an application serve a request that has its name."""
+        scope["request_id"] = request_id
         status = 0
 
         async def send_with_headers(message: Message) -> None:
@@ -93,7 +109,7 @@ class Envelope:
             await send(message)
 
         try:
-            await self.app(scope, receive, send_with_headers)
+            await app(scope, receive, send_with_headers)
         except ClientDisconnect:
             status = status or _GONE
         except Exception as error:
@@ -110,11 +126,33 @@ class Envelope:
             answer = problem(Request(scope), 500, "internal", detail)
             await answer(scope, receive, send_with_headers)
         finally:
-            seconds = time.perf_counter() - started
             method = scope["method"] if scope["method"] in _METHODS else "OTHER"
             route = getattr(scope.get("route"), "path", "-")
-            self._answered(method, route, status or _GONE, seconds)
-            self._say(method, route, status or _GONE, seconds * 1000, request_id)
+            self.tell(method, route, status or _GONE, started, request_id)
+
+    def tell(self, method: str, route: str, status: int, started: float, request_id: str) -> None:
+        """Log and count an answer."""
+        seconds = time.perf_counter() - started
+        self._answered(method, route, status, seconds)
+        self._say(method, route, status, seconds * 1000, request_id)
+
+
+def request_id_of(given: Sequence[bytes]) -> str:
+    """Return the name that the caller gave a request, or a new one."""
+    for value in reversed(given):
+        if _REQUEST_ID.fullmatch(value):
+            return value.decode("ascii")
+    return f"{getrandbits(64):016x}"
+
+
+def head_of_json(path: str) -> bytes:
+    """Return the headers of an answer in JSON as they go over the wire.
+
+    A ``%d`` stands for its length and a ``%b`` for the name of its request.
+    """
+    own = [(b"content-length", b"%d"), (b"content-type", b"application/json")]
+    headers = _completed(own, path, "%b")
+    return b"".join([b"%b: %b\r\n" % header for header in headers]) + b"\r\n"
 
 
 def _completed(
@@ -152,6 +190,10 @@ class BodyLimit:
         self.default = default
         self._held = 0
 
+    def most(self, path: str) -> int:
+        """Return how many bytes are taken at a path."""
+        return self.limits.get(path, self.default)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] != "http":
@@ -173,7 +215,7 @@ class BodyLimit:
         if not has_body:
             await self.app(scope, receive, send)
             return
-        limit = self.limits.get(scope["path"], self.default)
+        limit = self.most(scope["path"])
         if encoding or declared > limit:
             # A client that asks first is told at once; any other has to be heard out, or it sees a
             # broken connection instead of the answer.

@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httptools
 import orjson
@@ -27,6 +27,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from serving.process.request_target import has_one_host
+
+if TYPE_CHECKING:
+    from serving.scoring.short_way import ShortWay
 
 __all__ = ["MOST_HEADERS", "MOST_HEADER_BYTES", "GuardedProtocol", "Wire"]
 
@@ -79,6 +82,8 @@ class Wire:
         From then on every answer says ``Connection: close``: other workers go on.
     stopping_since : float or None
         On the loop's clock; from then on every answer says so, and half a request has little time.
+    short_way : ShortWay or None
+        Answers plain scoring requests without a task; see `serving.process.short_protocol`.
     """
 
     read_seconds: float
@@ -87,6 +92,12 @@ class Wire:
     n_changed: Callable[[int], None] = lambda _: None
     is_leaving: bool = False
     stopping_since: float | None = None
+    short_way: ShortWay | None = None
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether connections are closed after their next answer."""
+        return self.is_leaving or self.stopping_since is not None
 
     @property
     def tick_seconds(self) -> float:
@@ -239,11 +250,14 @@ class GuardedProtocol(HttpToolsProtocol):
         if not has_one_host(self.headers, self.url, is_old):
             raise _Refused
         self.expect_100_continue = self.expect_100_continue and not is_old
-        super().on_headers_complete()
+        self._take_up()
         self._in_head = False
+
+    def _take_up(self) -> None:
+        super().on_headers_complete()
         if self.expect_100_continue:
             self._end_if_answered_early(self.cycle)
-        if self.wire.is_leaving or self.wire.stopping_since is not None:
+        if self.wire.is_ending:
             self.cycle.keep_alive = False
 
     def _end_if_answered_early(self, cycle: RequestResponseCycle) -> None:

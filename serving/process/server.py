@@ -21,7 +21,8 @@ from fastapi import FastAPI
 from serving.process.door import Door
 from serving.process.log import flush_lines
 from serving.process.open_connections import Place
-from serving.process.protocol import GuardedProtocol, Wire
+from serving.process.protocol import Wire
+from serving.process.short_protocol import ShortProtocol
 from serving.settings import ServeSettings
 
 __all__ = ["LONGEST_LAST_SECONDS", "Server", "make_server"]
@@ -46,7 +47,7 @@ class Server(uvicorn.Server):
     Parameters
     ----------
     config : uvicorn.Config
-        Its protocol is `GuardedProtocol` over `wire`.
+        Its protocol is `ShortProtocol` over `wire`.
     app : FastAPI
         Whose ``state.readiness`` is told of the end, and asked who looks at it.
     wire : Wire
@@ -191,7 +192,7 @@ def make_server(
     config = uvicorn.Config(
         app,
         # uvicorn calls it as it would call the class.
-        http=partial(GuardedProtocol, wire=wire),  # type: ignore[arg-type]
+        http=partial(ShortProtocol, wire=wire),  # type: ignore[arg-type]
         ws="none",
         loop="auto",
         lifespan="on",
@@ -202,6 +203,7 @@ def make_server(
         backlog=_BACKLOG,
         timeout_graceful_shutdown=max(1, round(settings.stop_seconds)),
     )
+    wire.short_way = app.state.short_way
     app.state.wire = wire
     return Server(config, app, wire, settings.stop_seconds, place, owns_process)
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
@@ -13,7 +16,15 @@ from serving.store import Prediction
 from serving.strict_json import JSONBytes, StrictRoute
 from serving.texts import Language
 
-__all__ = ["BATCH_PATH", "MOST_LEADS", "SCORE_PATH", "answer_batch", "answer_score", "router"]
+__all__ = [
+    "BATCH_PATH",
+    "MOST_LEADS",
+    "SCORE_PATH",
+    "answer_batch",
+    "answer_score",
+    "router",
+    "score_one",
+]
 
 router = APIRouter(route_class=StrictRoute, tags=["score"])
 
@@ -50,11 +61,29 @@ async def answer_score(
     NoModel, RequestRefused
         If it cannot be scored.
     """
+    written = score_one(service, asked, language, is_recorded)
+    return written if isinstance(written, bytes) else await written()
+
+
+def score_one(
+    service: Service, asked: AskedLead, language: Language, is_recorded: bool
+) -> bytes | Callable[[], Awaitable[bytes]]:
+    """Score a lead, and return the answer as JSON, or what records it and then returns it.
+
+    Raises
+    ------
+    NoModel, RequestRefused
+        If it cannot be scored.
+    """
     scoring = service.scoring()
     answered = scoring.score(asked, language)
     _count(service, answered)
     if not is_recorded or answered.scored is None:
         return answered.written.saying(False)
+    return partial(_record, service, scoring, answered)
+
+
+async def _record(service: Service, scoring: ScoreService, answered: Answered) -> bytes:
     # Written before it is known whether the commit succeeds: what is stored is what is told.
     written = answered.written.saying(True)
     if await service.recorder.record([scoring.prediction(answered, written)]):

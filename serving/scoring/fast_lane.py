@@ -17,9 +17,9 @@ from serving.dependencies import Service, language_of
 from serving.routes.score import BATCH_PATH, SCORE_PATH, answer_batch, answer_score
 from serving.scoring.asked import plain_batch, plain_score
 
-__all__ = ["FastLane"]
+__all__ = ["JSON_TYPES", "FastLane", "send_json"]
 
-_JSON = frozenset({b"application/json", b"application/json; charset=utf-8"})
+JSON_TYPES = frozenset({b"application/json", b"application/json; charset=utf-8"})
 
 
 class FastLane:
@@ -50,12 +50,17 @@ class FastLane:
         if written is None:
             await self.app(scope, _again(message, receive), send)
             return
-        headers = [
-            (b"content-length", str(len(written)).encode("ascii")),
-            (b"content-type", b"application/json"),
-        ]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": written})
+        await send_json(send, written)
+
+
+async def send_json(send: Send, written: bytes) -> None:
+    """Send JSON as the answer."""
+    headers = [
+        (b"content-length", str(len(written)).encode("ascii")),
+        (b"content-type", b"application/json"),
+    ]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": written})
 
 
 async def _answer(scope: Scope, body: bytes) -> bytes | None:
@@ -66,7 +71,7 @@ async def _answer(scope: Scope, body: bytes) -> bytes | None:
             content_type = value
         elif name == b"accept-language" and accepted is None:
             accepted = value.decode("latin-1")
-    if content_type not in _JSON:
+    if content_type not in JSON_TYPES:
         return None
     try:
         parsed = orjson.loads(body)
