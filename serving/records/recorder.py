@@ -19,6 +19,13 @@ PATIENCE_SECONDS = 2.0
 """How long an answer waits for its commit before it goes out saying "not recorded"."""
 
 _MOST_WAITING = 20_000
+_MOST_BYTES = 64 * 1024 * 1024
+"""What may wait to be written, in rows and in memory. The memory counts only while something waits
+already: a single request, however large, is not refused for ever."""
+
+_ROW_BYTES = 2_000
+_ACT_BYTES = 200
+"""What a row, and an act among the inputs of a score, takes beside its texts."""
 
 _Given = TypeVar("_Given")
 _Told = TypeVar("_Told")
@@ -39,10 +46,10 @@ class GroupCommit(Generic[_Given, _Told]):
         self._write = write
         self._waiting: list[tuple[_Given, int, asyncio.Future[_Told]]] = []
         self._n_waiting = 0
+        self._n_bytes = 0
         self._wake = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._task: asyncio.Task[None] | None = None
-        self._under_way: asyncio.Future[Sequence[_Told]] | None = None
 
     @property
     def n_waiting(self) -> int:
@@ -61,20 +68,31 @@ class GroupCommit(Generic[_Given, _Told]):
             await task
         self._thread.shutdown()
 
-    async def committed(self, given: _Given, size: int = 1) -> _Told:
-        """Return what the caller is told once `given` (of `size` rows) is committed.
+    async def committed(self, given: _Given, size: int = 1, n_bytes: int = 0) -> _Told:
+        """Return what the caller is told once `given` is committed.
+
+        Parameters
+        ----------
+        size : int
+            Rows.
+        n_bytes : int
+            About how much memory they take.
 
         Raises
         ------
         StoreUnavailable
             If that failed or took too long. It may still be committed later.
         """
-        if self._task is None or self._n_waiting + size > _MOST_WAITING:
+        is_full = self._n_waiting + size > _MOST_WAITING or (
+            self._n_waiting > 0 and self._n_bytes + n_bytes > _MOST_BYTES
+        )
+        if self._task is None or is_full:
             raise StoreUnavailable("Too much waits to be written. Try again later.")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[_Told] = loop.create_future()
         self._waiting.append((given, size, done))
         self._n_waiting += size
+        self._n_bytes += n_bytes
         self._wake.set()
         # A timer of the loop costs a tenth of what wait_for does, and this is in every score.
         ends = loop.call_later(PATIENCE_SECONDS, _give_up, done)
@@ -83,24 +101,12 @@ class GroupCommit(Generic[_Given, _Told]):
         finally:
             ends.cancel()
 
-    async def settled(self) -> None:
-        """Wait until nothing is written any more whose caller has been told otherwise.
-
-        Raises
-        ------
-        StoreUnavailable
-            If that takes too long.
-        """
-        if self._under_way is not None:
-            done, _ = await asyncio.wait([self._under_way], timeout=PATIENCE_SECONDS)
-            if not done:
-                raise StoreUnavailable("The database does not answer in time; try again.")
-
     async def _run(self) -> None:
         while self._waiting or self._task is not None:
             await self._wake.wait()
             self._wake.clear()
-            taken, self._waiting, self._n_waiting = self._waiting, [], 0
+            taken, self._waiting = self._waiting, []
+            self._n_waiting = self._n_bytes = 0
             # Whoever has been told "not recorded" meanwhile was told the truth.
             taken = [one for one in taken if not one[2].done()]
             if taken:
@@ -109,7 +115,6 @@ class GroupCommit(Generic[_Given, _Told]):
     async def _commit(self, taken: list[tuple[_Given, int, asyncio.Future[_Told]]]) -> None:
         loop = asyncio.get_running_loop()
         work = loop.run_in_executor(self._thread, self._write, [given for given, _, _ in taken])
-        self._under_way = work
         await asyncio.wait([work])
         error = work.exception()
         if isinstance(error, RowRefused) and len(taken) > 1:
@@ -156,28 +161,29 @@ class Recorder:
         """Scores that wait to be committed."""
         return self._commits.n_waiting
 
-    async def settled(self) -> None:
-        """Wait for scores that were told "not recorded" and may still be committed.
-
-        Raises
-        ------
-        StoreUnavailable
-            If that takes too long.
-        """
-        await self._commits.settled()
-
     async def record(self, predictions: Sequence[Prediction]) -> bool:
         """Return True once the scores are committed; False if that failed or took too long."""
         if not predictions:
             return True
         try:
-            return await self._commits.committed(predictions, len(predictions))
+            n_bytes = sum(map(_bytes_of, predictions))
+            return await self._commits.committed(predictions, len(predictions), n_bytes)
         except StoreUnavailable:
             return False
 
     def _write(self, groups: list[Sequence[Prediction]]) -> list[bool]:
         self._predictions.add([one for group in groups for one in group])
         return [True] * len(groups)
+
+
+def _bytes_of(one: Prediction) -> int:
+    """Return about how much memory a score takes until it is written."""
+    n_bytes = _ROW_BYTES + len(one.answer)
+    if isinstance(one.inputs, bytes):
+        return n_bytes + len(one.inputs)
+    fields, acts = one.inputs.get("fields", {}), one.inputs.get("events", ())
+    texts = sum([len(value) for value in fields.values() if type(value) is str])
+    return n_bytes + texts + _ACT_BYTES * len(acts)
 
 
 def _give_up(done: asyncio.Future[_Told]) -> None:

@@ -42,8 +42,9 @@ __all__ = [
     "table_names",
 ]
 
-NOT_KEPT = frozenset({"sessions"})
-"""Tables that a backup leaves out: a copy must not open a sign-in again that has ended."""
+NOT_KEPT = frozenset({"removals", "sessions"})
+"""Tables that a backup leaves out: a copy must not open a sign-in again that has ended, and nobody
+still writes into it what came before a deletion."""
 
 PATIENCE_SECONDS = 30.0
 """How long the service's own transactions are waited for."""

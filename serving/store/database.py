@@ -34,10 +34,10 @@ log = logging.getLogger("lead_serve")
 VERSION_TABLE = "lead_serve_version"
 """Alembic's table; MLflow keeps its own beside it when both share a database."""
 
-NEWEST = "0002"
+NEWEST = "0003"
 """The newest migration; known here, so that a start with new tables need not load Alembic."""
 
-_KNOWN = ("0001", NEWEST)
+_KNOWN = ("0001", "0002", NEWEST)
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _MIGRATION_SECONDS = 600.0
 _MIGRATION_LOCK = 0x1EAD5E12
@@ -117,16 +117,20 @@ class Store:
                 time.sleep(random.uniform(0.005, 0.03) * (attempt + 1))
         raise AssertionError  # the last attempt returns or raises
 
-    def insert_at_once(self, statement: str, values: Sequence[Any]) -> None:
-        """Commit one statement of SQLite by itself: a transaction of one call to the driver.
+    def insert_at_once(self, statement: str, values: Sequence[Any]) -> int:
+        """Commit one statement of SQLite by itself, and return how many rows it inserted.
+
+        That is a transaction of one call to the driver.
 
         Each call lets go of the interpreter, and to get it back from a busy event loop takes up to
         five milliseconds; a transaction of many calls would spend most of its time on that.
         """
         with self._in_turn(PATIENCE_SECONDS), as_unavailable():
-            if not insert_alone(self._engine, statement, values):
+            n_rows = insert_alone(self._engine, statement, values)
+            if n_rows is None:
                 with self._writer.begin() as connection:
-                    connection.connection.cursor().execute(statement, values)
+                    n_rows = connection.exec_driver_sql(statement, tuple(values)).rowcount
+            return n_rows
 
     def forget(self) -> None:
         """Leave nothing of deleted rows behind in the write-ahead log, where there is one.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import sqlite3
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 
+from features.private_folders import make_private
 from serving.errors import RowRefused, StoreUnavailable
 from serving.settings import SettingsInvalid
 
@@ -140,15 +142,26 @@ def _begin_postgresql(connection: sa.Connection) -> None:
 def _sqlite(url: sa.URL) -> sa.Engine:
     is_file = bool(url.database) and url.database != ":memory:"
     if is_file:
-        Path(str(url.database)).parent.mkdir(parents=True, exist_ok=True)
+        make_private(Path(str(url.database)).parent)
     options = {"pool_timeout": _POOL_SECONDS} if is_file else {}
     engine = _engine(url, connect_args={"timeout": PATIENCE_SECONDS}, **options)
     sa.event.listen(engine, "connect", _set_up_sqlite)
     sa.event.listen(engine, "begin", _begin_sqlite)
     sa.event.listen(engine, "handle_error", _drop_the_read_only)
     if is_file:
+        _make_private_file(engine, Path(str(url.database)))
         _follow_the_file(engine, Path(str(url.database)))
     return engine
+
+
+def _make_private_file(engine: sa.Engine, path: Path) -> None:
+    """Make a missing file for this account only; SQLite gives its journals the same rights."""
+
+    def make(*_: object) -> None:
+        with suppress(OSError):  # what is there stays as it is, and SQLite tells the rest
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+    sa.event.listen(engine, "do_connect", make)
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:
@@ -197,23 +210,23 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     cursor.close()
 
 
-def insert_alone(engine: sa.Engine, statement: str, values: Sequence[Any]) -> bool:
-    """Commit one statement by itself, and return False if others were in its way."""
+def insert_alone(engine: sa.Engine, statement: str, values: Sequence[Any]) -> int | None:
+    """Commit one statement by itself; return its number of rows, None if others were in its way."""
     connection = engine.raw_connection()
     try:
         cursor = connection.cursor()
         if connection.info.pop(_WAITS, False):
             cursor.execute(f"PRAGMA busy_timeout={int(1000 * _ASK_SECONDS)}")
         cursor.execute(statement, values)
+        return int(cursor.rowcount)
     except sqlite3.OperationalError as error:
         if _is_busy(error):
-            return False
+            return None
         # One that could only be read when it was opened would stay so for ever.
         connection.invalidate()
         raise
     finally:
         connection.close()
-    return True
 
 
 def _take(cursor: Any, statement: str, seconds: float) -> None:

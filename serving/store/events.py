@@ -14,6 +14,7 @@ from sqlalchemy.dialects import sqlite
 from serving.decision.lead_state import SalesEvent
 from serving.errors import StoreUnavailable
 from serving.store.database import Store
+from serving.store.late_rows import drop_late
 from serving.store.tables import EVENTS
 
 __all__ = ["Clash", "Event", "Events", "Known", "clashes_of"]
@@ -192,6 +193,9 @@ class Events:
             if any(stored[name].digest != one.digest for name, one in added.items()):
                 connection.rollback()
                 return None
+        if rows:
+            made = [(one.lead_id, one.received_at) for one in added.values()]
+            drop_late(connection, EVENTS, made)
         return clashes
 
 

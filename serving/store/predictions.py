@@ -12,6 +12,7 @@ import orjson
 import sqlalchemy as sa
 
 from serving.store.database import Store
+from serving.store.late_rows import drop_late
 from serving.store.tables import PREDICTIONS
 
 __all__ = ["Prediction", "Predictions"]
@@ -82,26 +83,33 @@ class Predictions:
         self._is_sqlite = store.engine.dialect.name == "sqlite"
         mark = "?" if self._is_sqlite else "%s"
         into, row = ", ".join(_COLUMNS), f"({', '.join([mark] * len(_COLUMNS))})"
+        self._insert = f"INSERT INTO predictions ({into}) VALUES {row}"
+        # While no lead was deleted of late; else nothing is inserted.
         self._inserts = [
-            f"INSERT INTO predictions ({into}) VALUES {', '.join([row] * n)}"
+            f"INSERT INTO predictions ({into}) SELECT * FROM (VALUES {', '.join([row] * n)}) "
+            "WHERE NOT EXISTS (SELECT 1 FROM removals)"
             for n in range(_IN_ONE + 1)
         ]
-        self._insert = self._inserts[1]
 
     def add(self, predictions: Sequence[Prediction]) -> None:
-        """Record scores in one transaction; when this returns they are committed."""
+        """Record scores in one transaction; when this returns they are committed.
+
+        Scores that were made before their lead was deleted are gone with it.
+        """
         if predictions:
             # Bound as the driver wants them: SQLAlchemy's way from a row to its statement costs
             # more than all that SQLite does with it. In pieces or one by one, because a row takes
             # several times the room of what is stored of it.
             if self._is_sqlite and len(predictions) <= _IN_ONE:
                 values = [value for one in predictions for value in self._row(one)]
-                self._store.insert_at_once(self._inserts[len(predictions)], values)
-                return
+                if self._store.insert_at_once(self._inserts[len(predictions)], values):
+                    return
             with self._store.writing() as connection:
                 for start in range(0, len(predictions), _AT_ONCE):
                     rows = [self._row(one) for one in predictions[start : start + _AT_ONCE]]
                     connection.exec_driver_sql(self._insert, rows)
+                made = [(one.lead_id, one.recorded_at) for one in predictions]
+                drop_late(connection, PREDICTIONS, made)
 
     def of_lead(self, lead_id: str, limit: int = 100) -> list[Prediction]:
         """Return the scores of a lead, the latest recorded first, at most `limit`."""

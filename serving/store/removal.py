@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from serving.store.actions import Action, note_action
 from serving.store.database import Store
+from serving.store.late_rows import mark_removed
 from serving.store.tables import EVENTS, PREDICTIONS
 
 __all__ = ["Removal", "Removed"]
@@ -38,19 +39,25 @@ class Removal:
     def of_lead(self, lead_id: str, actor: str, at: datetime) -> Removed:
         """Delete the scores and events of a lead, and write down that it was done, not to whom.
 
+        What somebody still writes that was made before `at` is taken out again.
+
         Raises
         ------
         StoreUnavailable
             If the database does not answer; nothing is deleted then.
         """
-        with self._store.writing() as connection:
+
+        def remove(connection: sa.Connection) -> Removed:
+            mark_removed(connection, lead_id, at)
+            of_scores = sa.delete(PREDICTIONS).where(PREDICTIONS.c.lead_id == lead_id)
+            of_events = sa.delete(EVENTS).where(EVENTS.c.lead_id == lead_id)
             removed = Removed(
-                connection.execute(
-                    sa.delete(PREDICTIONS).where(PREDICTIONS.c.lead_id == lead_id)
-                ).rowcount,
-                connection.execute(sa.delete(EVENTS).where(EVENTS.c.lead_id == lead_id)).rowcount,
+                connection.execute(of_scores).rowcount, connection.execute(of_events).rowcount
             )
             note_action(connection, Action(at, actor, "lead_deleted", removed._asdict()))
+            return removed
+
+        removed = self._store.write(remove)
         self._store.forget()
         return removed
 

@@ -15,6 +15,7 @@ __all__ = [
     "LINES",
     "METADATA",
     "PREDICTIONS",
+    "REMOVALS",
     "SESSIONS",
     "UtcTime",
 ]
@@ -181,3 +182,11 @@ ACTIONS = sa.Table(
     sqlite_autoincrement=True,
 )
 """Who approved, made a key, exported or deleted, and when; never whose lead it was."""
+
+REMOVALS = sa.Table(
+    "removals",
+    METADATA,
+    sa.Column("lead_sha256", sa.String(64), primary_key=True),
+    sa.Column("at", UtcTime, nullable=False),
+)
+"""Which leads were deleted in the last minutes, for whoever still writes what came before."""

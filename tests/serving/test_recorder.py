@@ -12,7 +12,7 @@ import pytest
 import serving.records.recorder
 from serving.errors import StoreUnavailable
 from serving.records.recorder import GroupCommit, Recorder
-from serving.store import Predictions, open_store
+from serving.store import Prediction, Predictions, open_store
 from tests.serving.test_store import prediction
 
 
@@ -24,10 +24,12 @@ class Slow(Predictions):
         store.migrate()
         super().__init__(store)
         self.go = threading.Event()
+        self.begun = threading.Event()
         self.sizes: list[int] = []
 
     def add(self, predictions: object) -> None:
-        self.go.wait(5)
+        self.begun.set()
+        self.go.wait(30)
         self.sizes.append(len(predictions))  # type: ignore[arg-type]
         super().add(predictions)  # type: ignore[arg-type]
 
@@ -89,31 +91,6 @@ def test_an_answer_does_not_wait_for_a_store_that_hangs(
     assert len(predictions.of_lead("L")) == 1
 
 
-def test_who_deletes_can_wait_for_a_score_that_is_written_after_its_answer(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    predictions = Slow(tmp_path / "store.db")
-
-    async def run() -> None:
-        recorder = Recorder(predictions)
-        await recorder.start()
-        await recorder.settled()  # there is nothing to wait for
-        monkeypatch.setattr(serving.records.recorder, "PATIENCE_SECONDS", 0.05)
-        assert await recorder.record([prediction("late")]) is False
-        with pytest.raises(StoreUnavailable, match="does not answer in time"):
-            await recorder.settled()
-        monkeypatch.setattr(serving.records.recorder, "PATIENCE_SECONDS", 5.0)
-        settled = asyncio.create_task(recorder.settled())
-        await asyncio.sleep(0.05)
-        assert predictions.of_lead("late") == []
-        predictions.go.set()
-        await settled
-        assert len(predictions.of_lead("late")) == 1
-        await recorder.stop()
-
-    asyncio.run(run())
-
-
 def test_stopping_writes_what_still_waits(tmp_path: Path) -> None:
     predictions = Slow(tmp_path / "store.db")
 
@@ -145,6 +122,38 @@ def test_a_full_queue_and_a_stopped_recorder_refuse_at_once(
         return [before, full, empty]
 
     assert asyncio.run(run()) == [False, False, True]
+
+
+def test_what_waits_is_bounded_by_its_memory_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving.records.recorder, "_MOST_BYTES", 30_000)
+    predictions = Slow(tmp_path / "store.db")
+    acts = [("page_view", "2026-11-10T00:00:00+00:00", None)] * 50
+    rows = [
+        replace(prediction(), answer=b'{"a":"' + b"x" * 8_000 + b'"}'),
+        replace(prediction(), inputs={"fields": {"source": "y" * 8_000}}),
+        replace(prediction(), inputs={"fields": {}, "events": acts}),
+        replace(prediction(), inputs=b'{"a":"' + b"x" * 8_000 + b'"}'),
+    ]
+
+    async def told(row: Prediction) -> list[bool]:
+        predictions.go.clear()
+        predictions.begun.clear()
+        recorder = Recorder(predictions)
+        await recorder.start()
+        first = asyncio.create_task(recorder.record([prediction()]))
+        assert await asyncio.to_thread(predictions.begun.wait, 30)
+        others = [asyncio.create_task(recorder.record([row])) for _ in range(4)]
+        await asyncio.sleep(0)
+        predictions.go.set()
+        found = await asyncio.gather(first, *others)
+        large = await recorder.record([replace(row, answer=b'"' + b"x" * 99_000 + b'"')])
+        await recorder.stop()
+        return [*found, large]
+
+    for row in rows:  # about 10,000 bytes each
+        assert asyncio.run(told(row)) == [True, True, True, False, False, True]
 
 
 def test_a_row_that_the_database_refuses_costs_nobody_else_theirs(address: str) -> None:
