@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.decision.desk import DESK_SECONDS, DeskKeeper
+from serving.decision.stories import Stories
 from serving.decision.suppression import Suppression
 from serving.dependencies import Service
 from serving.errors import StoreUnavailable, add_error_handlers
@@ -225,7 +226,7 @@ def _make_service(
 ) -> Service:
     store = open_store(settings.database_address)
     given, predictions, events = Approvals(store), Predictions(store), Events(store)
-    suppression = Suppression(SaidOff(store))
+    suppression, journal = Suppression(SaidOff(store)), Journal(store)
     desks = DeskKeeper(Lines(store), suppression, clock)
     registry = Registry(settings)
     # The desk is ready before the model serves: no request is decided without its line.
@@ -250,7 +251,8 @@ def _make_service(
         readiness=readiness,
         desks=desks,
         suppression=suppression,
-        journal=Journal(store),
+        journal=journal,
+        stories=Stories(journal),
         reports=Asking(n_threads=1, patience=REPORT_SECONDS),
     )
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 
 from serving.decision.desk import DeskKeeper
+from serving.decision.stories import Stories
 from serving.decision.suppression import Suppression
 from serving.guard.entry import Callers
 from serving.model_life.approving import Approver
@@ -53,6 +54,7 @@ class Service:
     desks: DeskKeeper
     suppression: Suppression
     journal: Journal
+    stories: Stories
     reports: Asking
 
     def scoring(self) -> ScoreService:

@@ -115,19 +115,18 @@ def disagreements(
         If `after` is not a mark of this list.
     """
     counts: list[dict[str, Any]] = []
-    leads: list[tuple[tuple[Any, ...], dict[str, Any]]] = []
+    leads: list[tuple[str, Story]] = []
     for kind, first in (("rejected_then_won", "rejected"), ("accepted_then_dead", "accepted")):
         own = [one for one in stories if one.is_lead and one.decision == first]
         differing = [one for one in own if _differs(one, now)]
         counts += _cells(kind, own, differing, definition)
-        for one in differing:
-            leads.append(((kind, one.lead_id), _lead_row(kind, one, definition, now)))
-    shown, mark = portion(leads, lambda row: row[0], limit, after)
+        leads += [(kind, one) for one in differing]
+    shown, mark = portion(leads, lambda row: (row[0], row[1].lead_id), limit, after)
     answer = {
         "n_differing": len(leads),
         "counts": counts,
         "n": len(shown),
-        "leads": [row[1] for row in shown],
+        "leads": [_lead_row(kind, one, definition, now) for kind, one in shown],
     }
     return answer if mark is None else answer | {"next": mark}
 

@@ -17,6 +17,7 @@ __all__ = [
     "is_off_limits",
     "lead_state",
     "standing",
+    "state_of",
 ]
 
 State = Literal["open", "accepted", "rejected", "won", "lost", "suppressed"]
@@ -109,9 +110,14 @@ def lead_state(events: Iterable[SalesEvent], reasons: Mapping[str, Reason]) -> L
     reasons : mapping of str to Reason
         Of the definition; a reason that it no longer has counts as an ordinary one.
     """
+    return state_of(standing(events), reasons)
+
+
+def state_of(told: Iterable[SalesEvent], reasons: Mapping[str, Reason]) -> LeadState:
+    """Return the same from what `standing` gives."""
     now = LeadState("open")
     off_limits = won = None
-    for one in standing(events):
+    for one in told:
         if one.kind in BLANK_REASONS:
             code = one.reason or BLANK_REASONS[one.kind]
             if is_off_limits(reasons.get(code)):

@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from features.events import BLANK_REASONS
-from serving.decision.lead_state import SalesEvent, is_off_limits, lead_state, standing
+from serving.decision.lead_state import SalesEvent, is_off_limits, standing, state_of
+from serving.decision.line import midnight
 
 if TYPE_CHECKING:
+    from features.definition import LeadDefinition
     from features.terms import Reason
     from serving.store.insight import Journal
 
-__all__ = ["NO_CHANNEL", "NOT_SCORED", "Story", "read_stories", "story_of"]
+__all__ = ["NO_CHANNEL", "NOT_SCORED", "Stories", "Story", "read_stories", "story_of"]
 
 NO_CHANNEL = "unknown"
 """Channel of a lead whose score was recorded without one."""
 
 NOT_SCORED = "not_scored"
 """Channel of a lead of which only events are known."""
+
+MOST_KEPT = 50_000
+"""Stories that a worker keeps in memory, half a kilobyte each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,8 @@ def story_of(
     """Return the facts of one lead; its events in any order, repeated or not."""
     decision = decided_at = reason = rejected_at = worked_at = None
     won_at = lost_at = lost_reason = None
-    for one in standing(events):
+    told = standing(events)
+    for one in told:
         code = one.reason or BLANK_REASONS.get(one.kind, "")
         if won_at is not None:
             break
@@ -102,7 +108,7 @@ def story_of(
             worked_at = worked_at or (one.at if is_begun else None)
             if one.kind == "accepted" and decision is None:
                 decision, decided_at = "accepted", one.at
-    now = lead_state(events, reasons)
+    now = state_of(told, reasons)
     return Story(
         lead_id,
         channel,
@@ -121,16 +127,15 @@ def story_of(
 
 
 def read_stories(
-    journal: Journal, reasons: Mapping[str, Reason], now: datetime, days: int
+    journal: Journal, reasons: Mapping[str, Reason], since: datetime, now: datetime
 ) -> list[Story]:
-    """Return the stories of all leads that arrived in the last `days`.
+    """Return the stories of all leads that arrived at `since` or later.
 
     Raises
     ------
     StoreUnavailable
         If scores or events cannot be read.
     """
-    since = now - timedelta(days=days)
     events = journal.events_since(since, now)
     stories = [
         story_of(
@@ -150,3 +155,45 @@ def read_stories(
         if lead_id not in earlier
     ]
     return stories
+
+
+class _Kept(NamedTuple):
+    reasons: Mapping[str, Reason]
+    since: datetime
+    mark: tuple[int, ...]
+    stories: list[Story]
+
+
+class Stories:
+    """Stories as they are now; folded once for as long as nothing is added or deleted.
+
+    Parameters
+    ----------
+    journal : Journal
+        Where scores and events are read.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._kept: _Kept | None = None
+
+    def read(self, definition: LeadDefinition, now: datetime, days: int) -> list[Story]:
+        """Return the stories of the leads that arrived today or in the `days` before.
+
+        They are shared, so never to be changed.
+
+        Raises
+        ------
+        StoreUnavailable
+            If scores or events cannot be read.
+        """
+        today = now.astimezone(definition.zone).date()
+        since = midnight(today - timedelta(days=days), definition.zone)
+        reasons = definition.reasons
+        mark = self._journal.mark()  # before reading: what comes in meanwhile is read again
+        kept = self._kept
+        if kept is not None and kept.reasons is reasons and kept[1:3] == (since, mark):
+            return kept.stories
+        stories = read_stories(self._journal, reasons, since, now)
+        self._kept = _Kept(reasons, since, mark, stories) if len(stories) <= MOST_KEPT else None
+        return stories

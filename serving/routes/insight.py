@@ -12,7 +12,7 @@ from features.definition import LeadDefinition
 from serving.answers import told
 from serving.answers_reports import DisagreementsAnswer, ReasonsAnswer, SourcesAnswer
 from serving.decision.insight import disagreements, reasons_given, sources
-from serving.decision.stories import Story, read_stories
+from serving.decision.stories import Story
 from serving.dependencies import Service, ServiceDep
 from serving.routes.handoff import After, Limit
 from serving.strict_json import JSONBytes
@@ -80,7 +80,6 @@ async def _told(
     now = service.clock()
 
     def made() -> dict[str, Any]:
-        stories = read_stories(service.journal, definition.reasons, now, days)
-        return report(stories, definition, now)
+        return report(service.stories.read(definition, now, days), definition, now)
 
     return JSONBytes(await service.reports.told(made))

@@ -62,6 +62,14 @@ class Journal:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def mark(self) -> tuple[int, ...]:
+        """Return what changes whenever a score or event is added or deleted."""
+        found: list[int] = []
+        for table in (PREDICTIONS, EVENTS):
+            asked = sa.select(sa.func.coalesce(sa.func.max(table.c.id), 0), sa.func.count())
+            found += self._ask(asked.select_from(table))[0]
+        return tuple(found)
+
     def waiting(self, since: datetime, now: datetime, floor: float) -> list[LatestScore]:
         """Return the latest score of each lead scored as of `since` or later that may be worked.
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import serving.decision.stories
+from features.definition import LeadDefinition
 from serving.decision.insight import disagreements, reasons_given, sources
-from serving.decision.stories import Story, read_stories, story_of
-from serving.store import Store
-from serving.store.insight import Journal
+from serving.decision.line import midnight
+from serving.decision.stories import Stories, Story, read_stories, story_of
+from serving.store import Removal, Store
+from serving.store.insight import FirstScore, Journal
 from tests.serving.sales_history import (
     AGREED,
     NOW,
@@ -30,7 +33,7 @@ def told(*kinds: tuple[str, str | None]) -> Story:
 
 
 def stories_of(store: Store, days: int = 730) -> list[Story]:
-    return read_stories(Journal(store), AGREED.reasons, NOW, days)
+    return read_stories(Journal(store), AGREED.reasons, NOW - timedelta(days=days), NOW)
 
 
 def tell(store: Store, lead: str, channel: str, arrived: float, *events: Any) -> None:
@@ -191,3 +194,60 @@ def test_without_any_record_reports_are_empty(address: str) -> None:
     assert [row["n_leads"] for row in sources(nobody, AGREED, NOW)] == [0]
     assert reasons_given(nobody, AGREED) == []
     assert disagreements(nobody, AGREED, NOW, 10, None)["counts"] == []
+
+
+# -- folded once -----------------------------------------------------------------------------------
+
+
+class Counted(Journal):
+    """A journal that counts how often everything is read."""
+
+    n_read = 0
+
+    def first_scores(self, since: datetime, now: datetime) -> list[FirstScore]:
+        self.n_read += 1
+        return super().first_scores(since, now)
+
+
+def test_stories_are_folded_once_until_something_is_added_or_deleted(address: str) -> None:
+    with opened(address) as store:
+        journal = Counted(store)
+        kept = Stories(journal)
+
+        def read(days: int = 730, agreed: LeadDefinition = AGREED) -> list[tuple[str, str]]:
+            found = [kept.read(agreed, NOW, days) for _ in range(2)]
+            assert found[0] is found[1]
+            day = midnight(NOW.date() - timedelta(days=days), agreed.zone)
+            assert found[0] == read_stories(Journal(store), agreed.reasons, day, NOW)
+            return sorted((one.lead_id, one.state) for one in found[0])
+
+        assert read() == []
+        tell(store, "L-1", "webinar", 9)
+        tell(store, "L-2", "webinar", 40)
+        assert read() == [("L-1", "open"), ("L-2", "open")]
+        write_event(store, "L-1", "accepted")
+        assert read() == [("L-1", "accepted"), ("L-2", "open")]
+        assert read(days=30) == [("L-1", "accepted")]
+        assert journal.n_read == 4
+        Removal(store).of_lead("L-2", "test", NOW - timedelta(days=1))
+        assert read() == [("L-1", "accepted")]
+        tell(store, "L-3", "webinar", 5)
+        assert Removal(store).older_scores(NOW - timedelta(days=7)) == 1
+        assert read() == [("L-1", "accepted"), ("L-3", "open")]
+        another = AGREED.model_copy(update={"reasons": dict(AGREED.reasons)})
+        assert read(agreed=another) == [("L-1", "accepted"), ("L-3", "open")]
+        assert journal.n_read == 7
+
+
+def test_more_stories_than_there_is_room_for_are_not_kept(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving.decision.stories, "MOST_KEPT", 1)
+    with opened(address) as store:
+        journal = Counted(store)
+        tell(store, "L-1", "webinar", 9)
+        tell(store, "L-2", "webinar", 9)
+        kept = Stories(journal)
+
+        assert kept.read(AGREED, NOW, 30) == kept.read(AGREED, NOW, 30)
+        assert journal.n_read == 2
