@@ -7,12 +7,14 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from features.private_folders import make_private
+
 __all__ = ["write_whole"]
 
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file, or replace it in one step; OSError when that cannot be done."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     opened, draft = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(opened, "wb") as file:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from features.errors import LeadQualityError
+from features.private_folders import make_private
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -65,7 +66,7 @@ def open_store(settings: TrainSettings) -> Iterator[MlflowClient]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-    settings.home.mkdir(parents=True, exist_ok=True)
+    make_private(settings.home)
     import mlflow
 
     logging.getLogger("mlflow").setLevel(logging.ERROR)

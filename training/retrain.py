@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from features.definition import LeadDefinition, load_definition
 from features.errors import LeadQualityError
 from features.leads import read_history
+from features.private_folders import make_private
 from features.source_map import load_source_map
 from training.exchange import Exchange, digest_of_files, find_exchange, read_exchange
 from training.gate_words import verdict_text
@@ -260,7 +261,7 @@ def _digest(files: Files) -> str:
 @contextmanager
 def _alone(home: Path) -> Iterator[None]:
     """Hold the lock of a home: SQLite's, which ends with the program, however that ends."""
-    home.mkdir(parents=True, exist_ok=True)
+    make_private(home)
     lock = sqlite3.connect(home / "retrain.lock", timeout=0, isolation_level=None)
     try:
         try:

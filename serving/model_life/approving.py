@@ -13,6 +13,7 @@ from pathlib import Path
 
 from features.artefact import read_artefact
 from features.errors import ArtefactRefused
+from features.private_folders import make_private
 from serving.errors import ApprovalUnderWay, ModelRefused, NothingToRollBack
 from serving.model_life.holder import folder_of
 from serving.model_life.registry import Fetched, Registry
@@ -71,7 +72,7 @@ class Approver:
             If another one has not ended.
         """
         folder = self._settings.models_folder
-        folder.mkdir(parents=True, exist_ok=True)
+        make_private(folder)
         with (
             _alone(folder / ".approving"),
             tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as scratch,
@@ -144,7 +145,7 @@ def _alone(lock: Path) -> Iterator[None]:
     """Hold the right to approve: against other requests, other workers and the command line."""
     import fcntl
 
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    make_private(lock.parent)
     with lock.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Final, Literal
 
 from features.errors import LeadQualityError
+from features.private_folders import make_private
 from serving.model_life.registry import Registry
 from serving.model_life.sources import is_version
 from serving.process.watching import look_every
@@ -118,7 +119,7 @@ class RegistryWatch:
         if self._lock is not None:
             return True
         with suppress(OSError):
-            self._lock_path.parent.mkdir(parents=True, exist_ok=True)
+            make_private(self._lock_path.parent)
             file = self._lock_path.open("w")
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -20,6 +20,7 @@ import orjson
 
 from features.artefact import ALLOWED, MANIFEST
 from features.errors import shorten
+from features.private_folders import make_private
 from serving.records.backup import (
     CHUNK,
     FORMAT,
@@ -104,7 +105,7 @@ def _put_back(
     tell: Told,
 ) -> Contents:
     folder = settings.models_folder
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private(folder)
     added: list[Path] = []
     store = open_store(settings.database_address)
 
