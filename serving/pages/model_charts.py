@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from features.factors import MIN_CASES
 from features.wording import percent
-from serving.pages.svg import MINUS, Svg, fit_text, nice_ticks, shorten_codes, signed
+from serving.pages.svg import MINUS, Svg, fit_text, nice_ticks, shorten_codes, signed, text_width
 from serving.texts import Texts
 
 __all__ = [
@@ -23,6 +23,9 @@ __all__ = [
 ]
 
 WIDTH = 520.0
+LABEL_SIZE = 14.0
+"""Of the values below a curve on a narrow page, where they are largest (style.css)."""
+LABEL_GAP = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +199,16 @@ def number_chart(
 
     # Values.
     figure.text(x_of(0) + (gap - 8) / 2, floor + 17, texts("model.missing"), "tick", "middle")
+    widest = max((text_width(label, LABEL_SIZE) for _, label in ticks), default=0.0)
+    is_tight = bin_width < max(40.0, widest) and len(ticks) > 1
+    placed = []
     for place, (code, label) in enumerate(ticks):
         x = x_of(code) + bin_width / 2
         figure.line(x, floor, x, floor + 4, "zero")
         # The outermost labels stay inside the figure, and clear of "not given".
-        is_tight = bin_width < 40 and len(ticks) > 1
         anchor = "middle" if not is_tight else _anchor(place, len(ticks))
+        placed.append((x, label, anchor))
+    for x, label, anchor in _apart(placed):
         figure.text(x, floor + 17, label, "tick", anchor)
     return figure.render()
 
@@ -337,6 +344,25 @@ def pair_map(
     figure.text(left - 124, height - 26, f"−{most:.1f}", "small")
     figure.text(left - 19, height - 26, f"+{most:.1f}", "small", "end")
     return figure.render()
+
+
+def _apart(labels: Sequence[tuple[float, str, str]]) -> list[tuple[float, str, str]]:
+    """Return the first label, the last, and of those between what leaves room to read them."""
+    if len(labels) < 3:
+        return list(labels)
+    kept = [labels[0]]
+    last, _ = _ends(*labels[-1])
+    for one in labels[1:-1]:
+        begin, end = _ends(*one)
+        if begin >= _ends(*kept[-1])[1] + LABEL_GAP and end <= last - LABEL_GAP:
+            kept.append(one)
+    return [*kept, labels[-1]]
+
+
+def _ends(x: float, label: str, anchor: str) -> tuple[float, float]:
+    wide = text_width(label, LABEL_SIZE)
+    begin = x - {"start": 0.0, "middle": wide / 2, "end": wide}[anchor]
+    return begin, begin + wide
 
 
 def _anchor(place: int, n_ticks: int) -> str:

@@ -16,6 +16,7 @@ from features.tables import AdditiveTables, PairTable
 from serving.app import create_app
 from serving.pages.explain import field_figures, importance_of, pair_figures
 from serving.pages.lead_charts import Step, ladder, score_history, score_scale, win_curve
+from serving.pages.model_charts import number_chart
 from serving.pages.quality import quality_of
 from serving.pages.svg import Svg, fit_text, nice_ticks, signed, text_width
 from serving.settings import ServeSettings
@@ -307,6 +308,31 @@ def test_a_map_of_two_numbers_merges_bins_and_weighs_them_by_past_leads(
     assert figure.note.startswith("区分の多い項目は")
     assert figure.figure.count("：") == 0
     assert figure.figure.count("+2.9点") == 16 * 16
+
+
+def test_long_values_below_a_curve_do_not_run_into_each_other() -> None:
+    values = ("1,000,000", "13,000,000", "61,500,000", "250,000,000", "1,100,000,000")
+    for n_bins in (5, 8, 20, 40):
+        codes = [1 + round(k * (n_bins - 1) / 4) for k in range(5)]
+        ticks = list(zip(codes, values, strict=True))
+        figure = number_chart([0.0] * (n_bins + 1), ticks, [], 0.1, "", load_texts("en"))
+
+        pattern = (
+            r'<text x="([\d.]+)"[^>]*class="tick"(?: text-anchor="(\w+)")?[^>]*>([\d,]+)</text>'
+        )
+        shown = [found for found in re.findall(pattern, figure) if found[2] in values]
+        told = [label for _, _, label in shown]
+        assert (told[0], told[-1]) == (values[0], values[-1])
+        before = 0.0
+        for x, anchor, label in shown:
+            wide = text_width(label, 14)
+            begin = float(x) - {"start": 0.0, "": 0.0, "middle": wide / 2, "end": wide}[anchor]
+            assert begin >= before, (n_bins, told)
+            before = begin + wide
+        assert before <= 520
+    short = [(code, f"{code}") for code in range(1, 6)]
+    drawn = number_chart([0.0] * 6, short, [], None, "", load_texts("en"))
+    assert all(f">{label}</text>" in drawn for _, label in short)
 
 
 def test_a_category_of_many_values_shows_both_ends_and_counts_the_rest(
