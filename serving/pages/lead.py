@@ -21,9 +21,10 @@ from serving.pages.lead_charts import (
     score_scale,
     win_curve,
 )
+from serving.pages.sales import sales_view
 from serving.pages.svg import shorten_codes, signed
 from serving.pages.view import render, shown_time
-from serving.routes.leads import LeadIdInPath
+from serving.routes.leads import MOST_EVENTS, LeadIdInPath
 from serving.store import Prediction
 from serving.texts import Language, Texts, load_texts
 
@@ -38,18 +39,26 @@ MOST_PAST = 20
 def lead_page(
     lead_id: LeadIdInPath, request: Request, service: ServiceDep, language: LanguageDep
 ) -> Response:
-    """Show the latest score of a lead with its reasons, and the scores before it."""
+    """Show the latest score of a lead with its reasons, what sales did, and the scores before."""
     try:
         recorded = service.predictions.of_lead(lead_id, MOST_PAST)
+        events = service.events.of_lead(lead_id, MOST_EVENTS)
     except StoreUnavailable as error:
         return render(request, "store_away.html", language, {"problem": str(error)}, status=503)
-    if not recorded:
+    if not recorded and not events:
         return render(request, "lead_unknown.html", language, {"lead_id": lead_id}, status=404)
     model = service.models.model
     if model is None:
         return render(request, "model_missing.html", language, {}, status=503)
-    view = _view(recorded, model.definition, load_texts(language).about(model.definition))
-    return render(request, "lead.html", language, view)
+    definition = model.definition
+    texts = load_texts(language).about(definition)
+    today = service.clock().astimezone(definition.zone).date()
+    sales = sales_view(lead_id, events, definition, texts, today)
+    if not recorded:
+        told = {"lead_id": lead_id, "sales": sales}
+        return render(request, "lead_unscored.html", language, told)
+    view = _view(recorded, definition, texts)
+    return render(request, "lead.html", language, view | {"sales": sales})
 
 
 def _view(recorded: list[Prediction], definition: LeadDefinition, texts: Texts) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
@@ -21,7 +21,7 @@ from serving.texts import Language, load_texts
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-__all__ = ["render", "shown_time"]
+__all__ = ["render", "shown_day", "shown_time"]
 
 
 @cache
@@ -94,9 +94,15 @@ def render(
     )
 
 
+def shown_day(day: date, language: Language) -> str:
+    """Return a day in the language's order."""
+    if language == "ja":
+        return f"{day.year}年{day.month}月{day.day}日"
+    return f"{day.day} {day:%b %Y}"
+
+
 def shown_time(moment: datetime, zone: ZoneInfo, language: Language) -> str:
     """Return a moment to the minute, in the definition's zone and the language's order."""
     local = moment.astimezone(zone)
-    if language == "ja":
-        return f"{local.year}年{local.month}月{local.day}日 {local:%H:%M}"
-    return f"{local.day} {local:%b %Y, %H:%M}"
+    between = " " if language == "ja" else ", "
+    return f"{shown_day(local.date(), language)}{between}{local:%H:%M}"

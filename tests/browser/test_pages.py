@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 
 from features.scorer import LeadScorer
 from serving.app import create_app
 from serving.settings import ServeSettings
+from tests.browser.conftest import Serving
 from tests.builders import small_scorer
 from tests.serving.conftest import NOW, approved
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    # The driver closes its sockets when the interpreter collects them.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
+# The driver closes its sockets when the interpreter collects them.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 LEAD = {
     "lead_id": "L-1042",
@@ -42,37 +32,29 @@ LEAD = {
     },
     "events": [{"kind": "page_view", "at": "2026-11-19T10:00:00+09:00"}],
 }
-PAGES = ("/", "/leads/L-1042", "/leads/nobody", "/model")
+PAGES = ("/", "/leads/L-1042", "/leads/L-9", "/leads/nobody", "/model")
+SALES = (
+    ("L-1042", "touched", None, "2026-10-02"),
+    ("L-1042", "accepted", None, "2026-10-05"),
+    ("L-1042", "lost", "lost_price", "2026-10-20"),
+    ("L-1042", "recycled", None, "2026-11-02"),
+    ("L-1042", "rejected", "bad_timing", "2026-11-18"),
+    ("L-9", "won", None, "2026-11-18"),
+)
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory, serving: Serving) -> Iterator[str]:
     settings = ServeSettings(access="open", home=tmp_path_factory.mktemp("home"))
     scorer: LeadScorer = small_scorer()
     approved(settings, scorer)
     with TestClient(create_app(settings, clock=lambda: NOW)) as client:
         for as_of in ("2026-10-01", "2026-11-20"):
             assert client.post("/v1/score", json=LEAD | {"as_of": as_of}).status_code == 200
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(settings, clock=lambda: NOW), log_config=None)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        while not server.started:
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield launched
-        launched.close()
+        told = [dict(zip(("lead_id", "kind", "reason", "at"), one, strict=True)) for one in SALES]
+        assert client.post("/v1/events", json={"events": told}).status_code == 200
+    with serving(settings) as told:
+        yield told
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -134,6 +116,37 @@ def test_a_person_finds_a_lead_and_changes_the_language(browser: Any, address: s
     assert page.get_by_role("heading", name="Lead L-1042").is_visible()
     page.get_by_role("link", name="The model explained").click()
     assert page.get_by_role("heading", name="The model explained").is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_time_line_of_sales_is_drawn_in_order_and_inside_its_card(
+    browser: Any, address: str, width: int
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, locale="ja-JP")
+    page = context.new_page()
+    page.goto(f"{address}/leads/L-1042")
+
+    card = page.locator("section", has=page.get_by_role("heading", name="営業の対応"))
+    rows = card.get_by_role("listitem")
+    assert card.get_by_text("営業が見送り").is_visible()
+    assert [" ".join(row.inner_text().split()) for row in rows.all()] == [
+        "2026年11月18日 見送り · 時期尚早",
+        "2026年11月2日 再び対象に",
+        "2026年10月20日 失注 · 価格で失注",
+        "2026年10月5日 受け入れ",
+        "2026年10月2日 連絡",
+    ]
+    around = card.bounding_box()
+    boxes = [row.bounding_box() for row in rows.all()]
+    assert all(above["y"] + above["height"] <= below["y"] + 1 for above, below in pairwise(boxes))
+    for box in boxes:
+        assert around["x"] < box["x"]
+        assert box["x"] + box["width"] < around["x"] + around["width"]
+    days = [row.locator("time").bounding_box() for row in rows.all()]
+    words = [row.locator(".what").bounding_box() for row in rows.all()]
+    for day, word in zip(days, words, strict=True):  # beside each other, or one below the other
+        assert day["x"] + day["width"] <= word["x"] or day["y"] + day["height"] <= word["y"] + 1
     context.close()
 
 
