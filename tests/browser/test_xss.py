@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-import uvicorn
 from fastapi.testclient import TestClient
 
 from serving.app import create_app
 from serving.settings import ServeSettings
+from tests.browser.conftest import Serving
 from tests.builders import small_scorer
 from tests.serving.callers import PASSWORD, new_account
 from tests.serving.conftest import NOW, approved
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    # The driver closes its sockets when the interpreter collects them.
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-]
+# The driver closes its sockets when the interpreter collects them.
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
 OUT = "http://owned.invalid/x"
 PAYLOADS = (
@@ -88,7 +77,7 @@ def lead_of(n: int) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def address(tmp_path_factory: pytest.TempPathFactory, serving: Serving) -> Iterator[str]:
     settings = ServeSettings(home=tmp_path_factory.mktemp("hostile"))
     approved(settings, small_scorer())
     new_account(settings, "<img src=x onerror=alert(1)>")
@@ -105,26 +94,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 "source": PAYLOADS[n][:200],
             }
             assert client.post("/v1/events", json=said).status_code == 200
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        config = uvicorn.Config(create_app(settings, clock=lambda: NOW), log_config=None)
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, args=([listening],))
-        thread.start()
-        while not server.started:
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-        server.should_exit = True
-        thread.join()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with playwright.sync_playwright() as driver:
-        launched = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
-        yield launched
-        launched.close()
+    with serving(settings) as told:
+        yield told
 
 
 class Watched:
