@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
@@ -220,6 +220,7 @@ def load_definition(path: str | Path | None = None) -> LeadDefinition:
     return parse_definition(text, Path(path).name)
 
 
+@lru_cache(maxsize=4)  # the next model mostly brings the definition of the last one
 def parse_definition(text: str, name: str = "the definition") -> LeadDefinition:
     """Read a definition from YAML text; `name` is what error messages call it."""
     try:

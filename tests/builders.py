@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -89,16 +90,33 @@ def random_tables(
     )
 
 
+@cache
+def _learnt(n: int) -> LeadEncoder:
+    return LeadEncoder.fit(small_history(n), load_definition(), min_leads=5)
+
+
 def small_encoder(definition: LeadDefinition | None = None, n: int = 400) -> LeadEncoder:
-    """Return an encoder learnt from the small history."""
-    return LeadEncoder.fit(small_history(n), definition or load_definition(), min_leads=5)
+    """Return an encoder learnt from the small history; one for all who ask alike."""
+    if definition is None:
+        return _learnt(n)
+    return LeadEncoder.fit(small_history(n), definition, min_leads=5)
 
 
 def small_scorer(
     definition: LeadDefinition | None = None, seed: int = 0, shift: float = 0.1
 ) -> LeadScorer:
     """Return a real scorer whose tables are random; good for every test that needs no learning."""
-    encoder = small_encoder(definition)
+    if definition is None:
+        return _scorer(seed, shift)
+    return _scorer_over(small_encoder(definition), seed, shift)
+
+
+@cache
+def _scorer(seed: int, shift: float) -> LeadScorer:
+    return _scorer_over(small_encoder(), seed, shift)
+
+
+def _scorer_over(encoder: LeadEncoder, seed: int, shift: float) -> LeadScorer:
     horizons = encoder.definition.horizons
     bands = [_bands(given.size) for given in encoder.inputs]
     grid = np.linspace(-6, 2, 40)

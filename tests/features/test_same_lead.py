@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
+from features.definition import load_definition
 from features.encoder import LeadInput
 from features.events import Act
 from features.factors import strongest, top_factors
@@ -126,12 +127,12 @@ def test_columns_of_different_lengths_are_refused(scorer):
 
 
 def readers() -> dict[str, FieldCodes]:
-    encoder = small_encoder()
+    encoder = small_encoder(load_definition())
     return dict(encoder.field_codes)
 
 
 def test_texts_that_come_again_are_remembered_but_never_those_of_a_person():
-    encoder = small_encoder()
+    encoder = small_encoder(load_definition())
     lead = LeadInput(
         {"source": "webinar", "job_title": "営業部長", "email": "a@gmail.com", "message": "help"},
         None,
@@ -159,7 +160,7 @@ def test_what_is_remembered_has_an_end(monkeypatch):
 
 
 def test_numbers_yes_and_texts_that_look_alike_are_not_mixed_up():
-    encoder = small_encoder()
+    encoder = small_encoder(load_definition())
     given = encoder.inputs[encoder.positions["employees"][0]]
     number = FieldCodes("number", [given], [0], Habits(encoder.definition.zone), {},
                         is_personal=False)  # fmt: skip

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,17 +40,34 @@ def artefact(scorer: LeadScorer, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 def approved(settings: ServeSettings, scorer: LeadScorer, version: str = "7") -> Approval:
     """Put a scorer where `approve` would, with its approval."""
+    approval = Approval(
+        "lead-quality", version, scorer.model_digest, "hanako", NOW, "beats the last one"
+    )
+    if settings.home.exists() or settings.database_url:
+        _approve(settings, scorer, approval)
+        return approval
+    if (scorer, version) not in _MADE:
+        made = _FOLDER / f"home-{len(_MADE)}"
+        _approve(settings.model_copy(update={"home": made}), scorer, approval)
+        _MADE[scorer, version] = made
+    shutil.copytree(_MADE[scorer, version], settings.home)
+    return approval
+
+
+_FOLDER = Path(tempfile.mkdtemp(prefix="lead-homes-"))
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+_MADE: dict[tuple[LeadScorer, str], Path] = {}
+"""Homes in which one model was approved: each is made once, then copied."""
+
+
+def _approve(settings: ServeSettings, scorer: LeadScorer, approval: Approval) -> None:
     folder = settings.models_folder / scorer.model_digest
     if not folder.exists():
         scorer.save(folder)
     store = open_store(settings.database_address)
     store.migrate()
-    approval = Approval(
-        "lead-quality", version, scorer.model_digest, "hanako", NOW, "beats the last one"
-    )
     Approvals(store).add(approval)
     store.close()
-    return approval
 
 
 @pytest.fixture
