@@ -33,7 +33,7 @@ from serving.process.limits import MIB, BodyLimit, Envelope
 from serving.process.metrics import Meter, count_beside
 from serving.process.readiness import Readiness
 from serving.records.asking import Asking
-from serving.records.recorder import GroupCommit, Recorder
+from serving.records.recorder import GroupCommit, Recorder, weight_of_events
 from serving.records.retention import kept_reasons, prune_daily
 from serving.routes import (
     approvals,
@@ -245,7 +245,7 @@ def _make_service(
         recorder=Recorder(predictions),
         asking=Asking(),
         events=events,
-        event_commits=GroupCommit("events", events.add),
+        event_commits=GroupCommit("events", events.add, weight_of_events),
         callers=open_callers(store, settings, clock),
         meter=meter,
         readiness=readiness,

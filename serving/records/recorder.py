@@ -6,12 +6,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from serving.errors import RowRefused, StoreUnavailable
-from serving.store import Prediction, Predictions
+from serving.store import Event, Prediction, Predictions
 
-__all__ = ["PATIENCE_SECONDS", "GroupCommit", "Recorder"]
+__all__ = ["PATIENCE_SECONDS", "GroupCommit", "Recorder", "Weight", "weight_of_events"]
 
 log = logging.getLogger("lead_serve")
 
@@ -31,6 +31,17 @@ _Given = TypeVar("_Given")
 _Told = TypeVar("_Told")
 
 
+class Weight(NamedTuple):
+    """How much somebody gives to be written: rows, and about how much memory they take."""
+
+    n_rows: int
+    n_bytes: int
+
+
+def _light(_given: object) -> Weight:
+    return Weight(1, 0)
+
+
 class GroupCommit(Generic[_Given, _Told]):
     """One writer thread; a transaction takes all that has gathered during the one before.
 
@@ -40,10 +51,18 @@ class GroupCommit(Generic[_Given, _Told]):
         Of the thread.
     write : callable
         Commits what several callers gave and returns what to tell each of them.
+    weigh : callable
+        Says how much it is that one caller gave.
     """
 
-    def __init__(self, name: str, write: Callable[[list[_Given]], Sequence[_Told]]) -> None:
+    def __init__(
+        self,
+        name: str,
+        write: Callable[[list[_Given]], Sequence[_Told]],
+        weigh: Callable[[_Given], Weight] = _light,
+    ) -> None:
         self._write = write
+        self._weigh = weigh
         self._waiting: list[tuple[_Given, int, asyncio.Future[_Told]]] = []
         self._n_waiting = 0
         self._n_bytes = 0
@@ -68,30 +87,24 @@ class GroupCommit(Generic[_Given, _Told]):
             await task
         self._thread.shutdown()
 
-    async def committed(self, given: _Given, size: int = 1, n_bytes: int = 0) -> _Told:
+    async def committed(self, given: _Given) -> _Told:
         """Return what the caller is told once `given` is committed.
-
-        Parameters
-        ----------
-        size : int
-            Rows.
-        n_bytes : int
-            About how much memory they take.
 
         Raises
         ------
         StoreUnavailable
             If that failed or took too long. It may still be committed later.
         """
-        is_full = self._n_waiting + size > _MOST_WAITING or (
+        n_rows, n_bytes = self._weigh(given)
+        is_full = self._n_waiting + n_rows > _MOST_WAITING or (
             self._n_waiting > 0 and self._n_bytes + n_bytes > _MOST_BYTES
         )
         if self._task is None or is_full:
             raise StoreUnavailable("Too much waits to be written. Try again later.")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[_Told] = loop.create_future()
-        self._waiting.append((given, size, done))
-        self._n_waiting += size
+        self._waiting.append((given, n_rows, done))
+        self._n_waiting += n_rows
         self._n_bytes += n_bytes
         self._wake.set()
         # A timer of the loop costs a tenth of what wait_for does, and this is in every score.
@@ -123,7 +136,7 @@ class GroupCommit(Generic[_Given, _Told]):
                 await self._commit([one])
             return
         if error is not None:
-            n_rows = sum(size for _, size, _ in taken)
+            n_rows = sum(n for _, n, _ in taken)
             said = str(error) if isinstance(error, StoreUnavailable) else type(error).__name__
             log.warning("%d row(s) not recorded: %s", n_rows, said)
             for _, _, done in taken:
@@ -146,7 +159,9 @@ class Recorder:
 
     def __init__(self, predictions: Predictions) -> None:
         self._predictions = predictions
-        self._commits = GroupCommit[Sequence[Prediction], bool]("recorder", self._write)
+        self._commits = GroupCommit[Sequence[Prediction], bool](
+            "recorder", self._write, _weight_of_scores
+        )
 
     async def start(self) -> None:
         """Begin to write."""
@@ -166,8 +181,7 @@ class Recorder:
         if not predictions:
             return True
         try:
-            n_bytes = sum(map(_bytes_of, predictions))
-            return await self._commits.committed(predictions, len(predictions), n_bytes)
+            return await self._commits.committed(predictions)
         except StoreUnavailable:
             return False
 
@@ -176,8 +190,21 @@ class Recorder:
         return [True] * len(groups)
 
 
-def _bytes_of(one: Prediction) -> int:
-    """Return about how much memory a score takes until it is written."""
+def weight_of_events(events: Sequence[Event]) -> Weight:
+    """Return how much some events are."""
+    return Weight(len(events), sum(map(_bytes_of_event, events)))
+
+
+def _bytes_of_event(one: Event) -> int:
+    texts = (one.event_id, one.lead_id, one.reason, one.actor, one.source)
+    return _ROW_BYTES + sum([len(text) for text in texts if text])
+
+
+def _weight_of_scores(predictions: Sequence[Prediction]) -> Weight:
+    return Weight(len(predictions), sum(map(_bytes_of_score, predictions)))
+
+
+def _bytes_of_score(one: Prediction) -> int:
     n_bytes = _ROW_BYTES + len(one.answer)
     if isinstance(one.inputs, bytes):
         return n_bytes + len(one.inputs)

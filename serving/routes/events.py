@@ -86,8 +86,7 @@ async def events(asked: Asked, request: Request, service: ServiceDep) -> JSONByt
         checked = use_case.checked(given, caller.name)
     else:
         checked = await run_in_threadpool(use_case.checked, given, caller.name)
-    # An event is short (its texts are bounded), so their number bounds the memory too.
-    clashes = await service.event_commits.committed(checked, len(checked))
+    clashes = await service.event_commits.committed(checked)
     refuse_clashes(clashes, not isinstance(asked, EventsIn))
     if any(one.kind in _TURNING for one in checked):
         leads = {one.lead_id for one in checked}

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from serving.store.late_rows import KEPT
 from serving.store.tables import PREDICTIONS, REMOVALS
 from tests.postgresql import Cluster
 from tests.serving.test_event_store import event
+from tests.serving.test_removal import bytes_of
 from tests.serving.test_store import prediction
 
 BEFORE = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
@@ -101,6 +103,22 @@ def test_a_mark_names_nobody_and_goes_with_the_first_row_that_is_written_much_la
 
     assert marks() == []
     assert len(Predictions(store).of_lead("M")) == 2
+
+
+@pytest.mark.parametrize("is_wal", [False, True], ids=["journal", "wal"])
+def test_a_file_holds_no_byte_of_what_came_too_late(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_wal: bool
+) -> None:
+    monkeypatch.setattr("serving.store.engine.is_wal_safe", lambda version: is_wal)
+    store = open_store(f"sqlite:///{tmp_path / 'lead_serve.db'}")
+    store.migrate()
+    Removal(store).of_lead("canary-lead", "test", DELETED)
+
+    Predictions(store).add([replace(prediction("canary-lead"), recorded_at=BEFORE)] * 60)
+    Events(store).add([[event("canary-e", lead_id="canary-lead", received_at=BEFORE)]])
+
+    assert b"canary" not in bytes_of(tmp_path)
+    store.close()
 
 
 def test_on_postgresql_who_writes_while_a_lead_is_deleted_is_waited_for(cluster: Cluster) -> None:

@@ -11,8 +11,9 @@ import pytest
 
 import serving.records.recorder
 from serving.errors import StoreUnavailable
-from serving.records.recorder import GroupCommit, Recorder
+from serving.records.recorder import GroupCommit, Recorder, weight_of_events
 from serving.store import Prediction, Predictions, open_store
+from tests.serving.test_event_store import event
 from tests.serving.test_store import prediction
 
 
@@ -154,6 +155,13 @@ def test_what_waits_is_bounded_by_its_memory_too(
 
     for row in rows:  # about 10,000 bytes each
         assert asyncio.run(told(row)) == [True, True, True, False, False, True]
+
+
+def test_events_weigh_their_rows_and_texts() -> None:
+    short, long = event("a"), event("a", actor="営" * 200, source="業" * 200)
+
+    assert weight_of_events([short, long]).n_rows == 2
+    assert weight_of_events([long]).n_bytes == weight_of_events([short]).n_bytes + 400
 
 
 def test_a_row_that_the_database_refuses_costs_nobody_else_theirs(address: str) -> None:
