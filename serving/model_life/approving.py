@@ -22,6 +22,8 @@ from serving.store import Action, Approval, Approvals, ones_before
 
 __all__ = ["Approver"]
 
+_FETCHING, _DAMAGED = ".fetching-", ".damaged-"
+
 
 class Approver:
     """Lets model versions serve; one approval at a time in a home, whoever asks for it.
@@ -73,24 +75,29 @@ class Approver:
         """
         folder = self._settings.models_folder
         make_private(folder)
-        with (
-            _alone(folder / ".approving"),
-            tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder) as scratch,
-        ):
-            with _as_refusal(version):
-                fetched = self._registry.fetch(version, Path(scratch))
-                _keep(Path(scratch) / "scorer", folder, fetched)
-            approval = Approval(
-                model_name=self._settings.model_name,
-                version=fetched.version,
-                digest=fetched.digest,
-                approved_by=who,
-                approved_at=self._clock(),
-                why=why,
-                manifest_digest=fetched.manifest_digest,
-            )
+        with _alone(folder / ".approving"):
+            _clear(folder)
+            approval = self._fetched(version, why, who)
             self._write_down(approval, "approve")
         return approval
+
+    def _fetched(self, version: str, why: str, who: str) -> Approval:
+        folder = self._settings.models_folder
+        with (
+            tempfile.TemporaryDirectory(prefix=_FETCHING, dir=folder) as scratch,
+            _as_refusal(version),
+        ):
+            fetched = self._registry.fetch(version, Path(scratch))
+            _keep(Path(scratch) / "scorer", folder, fetched)
+        return Approval(
+            model_name=self._settings.model_name,
+            version=fetched.version,
+            digest=fetched.digest,
+            approved_by=who,
+            approved_at=self._clock(),
+            why=why,
+            manifest_digest=fetched.manifest_digest,
+        )
 
     def roll_back(self, serving: Approval | None, why: str, who: str) -> Approval:
         """Approve again what was approved before the one that serves, and is still whole.
@@ -156,6 +163,13 @@ def _alone(lock: Path) -> Iterator[None]:
         yield
 
 
+def _clear(models: Path) -> None:
+    """Remove what a killed approval left; whoever holds the right to approve is alone here."""
+    for prefix in (_FETCHING, _DAMAGED):
+        for left in models.glob(f"{prefix}*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def _as_refusal(version: str) -> Iterator[None]:
     try:
@@ -177,7 +191,7 @@ def _keep(fetched: Path, models: Path, facts: Fetched) -> None:
         if _is_whole(kept, facts.manifest_digest):
             return
         if name == facts.manifest_digest or not _is_whole(kept, None):
-            damaged = Path(tempfile.mkdtemp(prefix=".damaged-", dir=models))
+            damaged = Path(tempfile.mkdtemp(prefix=_DAMAGED, dir=models))
             kept.rename(damaged / name)
             shutil.rmtree(damaged, ignore_errors=True)
             break

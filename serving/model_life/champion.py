@@ -17,6 +17,8 @@ import os
 import signal
 import stat
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,7 @@ ALIAS = "champion"
 """What training proposes."""
 
 _CHUNK = 256 * 1024
+_LOOK_SECONDS = 0.5
 _PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 _UNKNOWN = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "NOT_FOUND"}
 _SHOWN_ENTRIES = 300
@@ -58,6 +61,8 @@ def main() -> int:
     """Do what standard input asks, and answer with one line of JSON: 0 done, 3 refused."""
     asked = json.loads(sys.stdin.read())
     _limit_itself(asked)
+    if "parent" in asked:
+        threading.Thread(target=_end_with, args=(int(asked["parent"]),), daemon=True).start()
     said: dict[str, Any]
     try:
         said = _fetch(asked) if asked["do"] == "fetch" else {"version": _proposed(asked)}
@@ -90,6 +95,13 @@ def _limit_itself(asked: dict[str, Any]) -> None:
         resource.setrlimit(limit, (allowed, allowed))
     signal.alarm(seconds + 5)  # even when the parent is gone
     os.nice(5)  # scoring goes first
+
+
+def _end_with(parent: int) -> None:
+    """End, with all that was started, once whoever asked is gone: nobody takes the answer."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os.killpg(0, signal.SIGKILL)
 
 
 # -- asking ---------------------------------------------------------------------------------------

@@ -152,6 +152,7 @@ class Registry:
             "max_bytes": int(settings.max_model_mb * 1024 * 1024),
             "memory": _MEMORY,
             "seconds": seconds,
+            "parent": os.getpid(),
         }
         code, printed, complained = self._run(json.dumps(whole), seconds, folder)
         said = _last_json(printed)
