@@ -12,6 +12,7 @@ __all__ = [
     "EMAIL_KINDS",
     "PHONE_KINDS",
     "company_form",
+    "domain_kind",
     "email_domain",
     "email_domain_kind",
     "email_kind_and_domain",
@@ -87,11 +88,11 @@ def email_kind_and_domain(value: object) -> tuple[str | None, str | None]:
             if kind is None and _PLAIN_DOMAIN.fullmatch(domain) is not None:
                 if len(_known_domains) >= _MOST_DOMAINS:
                     _known_domains.clear()
-                kind = _known_domains[domain] = _kind_of(domain)
+                kind = _known_domains[domain] = domain_kind(domain)
             if kind is not None:
                 return kind, domain
     read = email_domain(value)
-    return (None if read is None else _kind_of(read)), read
+    return (None if read is None else domain_kind(read)), read
 
 
 def is_shared_domain(domain: str) -> bool:
@@ -106,7 +107,8 @@ def is_shared_domain(domain: str) -> bool:
     return name in _FREE_NAMES and (rest.isalpha() or rest.split(".")[0] in _SECOND_LEVELS)
 
 
-def _kind_of(domain: str) -> str:
+def domain_kind(domain: str) -> str:
+    """Return the kind of a plain domain in lower case, one of `EMAIL_KINDS`."""
     parts = domain.split(".")
     last = parts[-1]
     is_country = len(last) == 2 and len(parts) > 2

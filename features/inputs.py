@@ -25,6 +25,7 @@ __all__ = [
     "MISSING",
     "OTHER",
     "PARSERS_VERSION",
+    "WEEKDAYS",
     "Derivation",
     "Habits",
     "Input",
@@ -182,7 +183,7 @@ def _boolean(raw: object, _: Habits) -> Value:
     return None if answer is None else "yes" if answer else "no"
 
 
-_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def _weekday_and_hour(raw: object, habits: Habits) -> tuple[Value, ...]:
@@ -190,18 +191,18 @@ def _weekday_and_hour(raw: object, habits: Habits) -> tuple[Value, ...]:
     if type(raw) is str and (steady := habits.steady) is not None:
         at_once = local_time(raw, steady)
         if at_once is not None:
-            return _WEEKDAYS[at_once.weekday()], _hour_of(at_once)
+            return WEEKDAYS[at_once.weekday()], _hour_of(at_once)
     written = text.parse_time(raw, habits.zone, habits.date_formats)
     if written is None:
         return None, None
     if habits.is_steady and written.year > _STEADY_SINCE:
-        return _WEEKDAYS[written.weekday()], _hour_of(written)
+        return WEEKDAYS[written.weekday()], _hour_of(written)
     # By way of UTC, so that a time that a clock change skipped is read as the one after it.
     instant = written.astimezone(UTC)
     moment = instant.astimezone(habits.zone)
     just_before = (instant - _INSTANT).astimezone(habits.zone)
     hour = float(moment.hour) if just_before.date() == moment.date() else None
-    return _WEEKDAYS[moment.weekday()], hour
+    return WEEKDAYS[moment.weekday()], hour
 
 
 def _hour_of(written: datetime) -> float | None:
