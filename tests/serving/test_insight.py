@@ -13,7 +13,7 @@ import serving.decision.stories
 from features.definition import LeadDefinition
 from serving.decision.insight import disagreements, reasons_given, sources
 from serving.decision.line import midnight
-from serving.decision.stories import Stories, Story, read_stories, story_of
+from serving.decision.stories import NOT_SCORED, Stories, Story, read_stories, story_of
 from serving.store import Removal, Store
 from serving.store.insight import FirstScore, Journal
 from tests.serving.sales_history import (
@@ -222,21 +222,22 @@ def test_stories_are_folded_once_until_something_is_added_or_deleted(address: st
             return sorted((one.lead_id, one.state) for one in found[0])
 
         assert read() == []
-        tell(store, "L-1", "webinar", 9)
-        tell(store, "L-2", "webinar", 40)
-        assert read() == [("L-1", "open"), ("L-2", "open")]
-        write_event(store, "L-1", "accepted")
+        tell(store, "L-1", "webinar", 40, ("accepted", None, 1))
+        tell(store, "L-2", "webinar", 9, ("rejected", "no_budget", 1))
+        assert read() == [("L-1", "accepted"), ("L-2", "rejected")]
+        write_event(store, "L-2", "recycled")
         assert read() == [("L-1", "accepted"), ("L-2", "open")]
-        assert read(days=30) == [("L-1", "accepted")]
+        assert read(days=30) == [("L-2", "open")]
         assert journal.n_read == 4
-        Removal(store).of_lead("L-2", "test", NOW - timedelta(days=1))
-        assert read() == [("L-1", "accepted")]
+        Removal(store).of_lead("L-1", "test", NOW - timedelta(days=1))  # neither row is the last
+        assert read() == [("L-2", "open")]
         tell(store, "L-3", "webinar", 5)
+        assert read() == [("L-2", "open"), ("L-3", "open")]
         assert Removal(store).older_scores(NOW - timedelta(days=7)) == 1
-        assert read() == [("L-1", "accepted"), ("L-3", "open")]
+        assert [one.channel for one in kept.read(AGREED, NOW, 730)] == ["webinar", NOT_SCORED]
         another = AGREED.model_copy(update={"reasons": dict(AGREED.reasons)})
-        assert read(agreed=another) == [("L-1", "accepted"), ("L-3", "open")]
-        assert journal.n_read == 7
+        assert read(agreed=another) == [("L-2", "open"), ("L-3", "open")]
+        assert journal.n_read == 8
 
 
 def test_more_stories_than_there_is_room_for_are_not_kept(
