@@ -14,6 +14,7 @@ from serving.commands.doctor import doctor
 from serving.commands.exchange import export, import_events, prune
 from serving.commands.key import key_app
 from serving.commands.migrate import migrate
+from serving.commands.retract import retract
 from serving.commands.serve import serve
 from serving.settings import describe_settings
 
@@ -44,6 +45,7 @@ for command in (
     restore,
     export,
     import_events,
+    retract,
     prune,
 ):
     app.command()(command)

@@ -109,14 +109,12 @@ def one_killed_child(
     assert client.get("/v1/models").json()["n"] == 1
 
 
-@pytest.mark.kills
 def test_a_killed_fetch_leaves_nothing_and_the_next_one_succeeds(tmp_path: Path) -> None:
     with published(tmp_path) as (settings, registry, olds, newer):
         with TestClient(create_app(settings, clock=lambda: NOW)) as client:
             # The service asks by itself once, and then not for an hour.
             wait_for(lambda: client.get("/readyz").json()["registry"] == "ok", 60)
-            for at in (1, N_ASKED):
-                one_killed_child(client, settings, registry, at, olds)
+            one_killed_child(client, settings, registry, N_ASKED, olds)
             registry.asked = []
             done = client.post("/v1/approvals", json={"version": "8", "why": "a trial"})
             assert done.status_code == 200, done.text
@@ -126,7 +124,6 @@ def test_a_killed_fetch_leaves_nothing_and_the_next_one_succeeds(tmp_path: Path)
 
 
 @pytest.mark.faults
-@pytest.mark.kills
 def test_a_fetch_killed_at_any_step_and_moment_leaves_nothing(tmp_path: Path) -> None:
     chance = random.Random(6)
     with published(tmp_path) as (settings, registry, olds, newer):
@@ -211,7 +208,6 @@ def one_killed_parent(settings: ServeSettings, registry: FakeRegistry, at: int) 
     wait_for(lambda: not is_there(orphans[0]), 15)
 
 
-@pytest.mark.kills
 def test_whoever_approves_is_killed_and_its_child_goes_too(tmp_path: Path) -> None:
     with published(tmp_path) as (settings, registry, olds, newer):
         one_killed_parent(settings, registry, 3)
@@ -225,7 +221,6 @@ def test_whoever_approves_is_killed_and_its_child_goes_too(tmp_path: Path) -> No
 
 
 @pytest.mark.faults
-@pytest.mark.kills
 def test_whoever_approves_is_killed_at_any_moment(tmp_path: Path) -> None:
     chance = random.Random(7)
     with published(tmp_path) as (settings, registry, olds, newer):
