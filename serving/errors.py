@@ -224,6 +224,8 @@ _SENTENCES = {
 }
 _OURS = frozenset(
     {
+        "path",
+        "query",
         "lead_id",
         "as_of",
         "fields",
