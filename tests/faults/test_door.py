@@ -85,6 +85,23 @@ def test_nobody_is_refused_while_a_worker_is_killed_and_starts_again(
     assert slowest < 10
 
 
+def test_a_worker_that_hangs_keeps_nobody_out(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with two_workers(home, tmp_path, monkeypatch) as served, contextlib.ExitStack() as opened:
+        hanging = workers_of(served)[0]
+        os.kill(hanging, signal.SIGSTOP)  # it says for ever that it holds no connection
+        try:
+            callers = [opened.enter_context(served.connect()) for _ in range(800)]
+            # With one caller for each wait it were 15 s.
+            wait_for(lambda: sum(held(tmp_path)) == 800, 10)
+            callers[-1].sendall(WHOLE)
+            assert read_answer(callers[-1])[0] == 200
+        finally:
+            os.kill(hanging, signal.SIGCONT)
+        assert sorted(held(tmp_path)) == [0, 800]
+
+
 def test_workers_are_renewed_one_by_one_and_no_request_fails(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

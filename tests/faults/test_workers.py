@@ -67,6 +67,23 @@ def test_workers_that_are_killed_again_and_again_cost_only_what_they_had_in_work
     assert len(good.failures) <= 2 * 4  # at most what the dead one held: one request a client
 
 
+def test_a_worker_that_dies_again_and_again_starts_with_growing_pauses(
+    home: Path, tmp_path: Path
+) -> None:
+    with serve(home, tmp_path / "log", workers=2) as served:
+        wait_for(lambda: served.metric("lead_workers") == 2, 30)
+        stays, dies = workers_of(served)
+        for _ in range(3):
+            os.kill(dies, signal.SIGKILL)
+            others = {stays, dies}
+            wait_for(lambda others=others: set(workers_of(served)) - others, 30)
+            (dies,) = set(workers_of(served)) - others
+
+        pauses = re.findall(r"the next starts in (\S+) s", served.log.read_text("utf-8"))
+        assert pauses == ["1.0", "2.0", "4.0"]
+        assert served.end() <= 15
+
+
 def test_a_clock_that_jumps_makes_no_worker_hang(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
