@@ -8,6 +8,7 @@ from itertools import pairwise
 from math import sqrt
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 
 from features.definition import load_definition
@@ -176,3 +177,22 @@ def test_draws_are_uniform() -> None:
         tenths[int(10 * draw(f"L{k}", suffix))] += 1
 
     assert all(abs(n - N / 10) < bound(N, 0.1) for n in tenths)
+
+
+def test_where_all_at_the_line_have_a_place_nobody_is_told_of_a_lot() -> None:
+    found = decide(0.18, None, "L-1", desk_of(tie_share=1.0))
+
+    assert found.code == "handoff_line"
+    assert decide(0.18, None, "L-1", desk_of(tie_share=0.5)).code.endswith("_lot")
+
+
+def test_a_desk_is_final_unless_it_is_said_to_be_provisional() -> None:
+    assert not desk_of().is_provisional
+    assert make_desk(LINE, AGREED, is_provisional=True).is_provisional
+
+
+def test_what_is_written_ahead_is_what_is_said() -> None:
+    for probability in (0.01, 0.18, 0.5):
+        found = decide(probability, 0.9, "L-1", desk_of())
+        for language, flat in found.said.items():
+            assert orjson.loads(b"{" + found.written[language] + b"}") == flat

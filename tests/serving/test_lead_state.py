@@ -179,3 +179,9 @@ def test_drawn_leads_stand_for_all_that_ever_stood_below_the_line() -> None:
 
     # The variance of one lead is E(1/p) - 1 = 9.83 - 1.
     assert abs(stood_for - n) < 4.5 * sqrt(n * 8.83)
+
+
+def test_a_win_that_is_told_twice_is_won_since_the_first() -> None:
+    won = lead_state([event(1, "won"), event(2, "touched"), event(3, "won")], REASONS)
+
+    assert (won.state, won.since) == ("won", event(1, "won").at)

@@ -186,3 +186,53 @@ def test_what_a_line_lets_through_fits_the_places_or_stands_on_break_even(
     assert 0 <= line.audit_probability <= 0.5
     if line.audit_probability < 0.5:
         assert line.audit_probability * below == pytest.approx(audit_share * capacity)
+
+
+def test_after_weeks_of_silence_the_line_is_break_even() -> None:
+    begun = midnight(MONDAY - timedelta(days=7 * 8), TOKYO)
+
+    line = drawn([Arrival(begun, 0.9, "ab")], agreed())
+
+    assert (line.line, line.expected_arrivals, line.n_scores) == (0.075, 0.0, 0)
+
+
+def test_with_as_many_places_as_leads_the_line_is_break_even() -> None:
+    chances = [0.1, 0.2, 0.4, 0.8]
+
+    assert drawn(arrivals_of(chances), agreed(4, 0.0)).is_break_even
+    assert drawn(arrivals_of(chances), agreed(3, 0.0)).line == 0.2
+
+
+@pytest.mark.parametrize("capacity", [1, 7, 29, 50])
+def test_not_a_lead_more_or_less_gets_through_where_no_two_are_alike(capacity: int) -> None:
+    n, weeks = 60, 8
+    first = arrivals_of([], weeks)
+    chances = [0.1 + 0.8 * k / (n * weeks) for k in range(n * weeks)]
+    starts = [midnight(MONDAY - timedelta(days=7 * back), TOKYO) for back in range(1, weeks + 1)]
+    each = [
+        Arrival(starts[k % weeks] + timedelta(minutes=k), chance, "ab")
+        for k, chance in enumerate(chances)
+    ]
+
+    line = drawn(first + each, agreed(capacity, 0.0))
+
+    assert sum(chance >= line.line for chance in chances) == capacity * weeks
+    assert line.tie_share == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("n_own", "is_own"), [(199, False), (200, True)])
+def test_from_two_hundred_leads_on_a_model_is_judged_by_its_own(n_own: int, is_own: bool) -> None:
+    own = arrivals_of([0.9] * 25, digest="new")[1:][:n_own]
+    others = arrivals_of([0.2] * 25, digest="old")
+
+    line = drawn(others + own, agreed(10), digest="new")
+
+    assert line.n_scores == (n_own if is_own else 200 + n_own)
+
+
+def test_what_came_before_the_eight_weeks_or_since_monday_does_not_count() -> None:
+    told = drawn(arrivals_of(RISING), agreed())
+    long_ago = arrivals_of([0.9] * 500, weeks=1, last=MONDAY - timedelta(days=7 * 9))
+    since = [Arrival(midnight(MONDAY, TOKYO), 0.9, "ab")] * 300
+
+    assert drawn(long_ago + arrivals_of(RISING) + since, agreed()) == told
