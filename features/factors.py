@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from features.definition import EVER
 from features.encoder import MISSING, OTHER, Input
 from features.scored import POINTS_PER_LOGIT, Contribution, ScoredLead
@@ -22,6 +24,7 @@ __all__ = [
     "factor_of",
     "shown_value",
     "strongest",
+    "strongest_of_each",
     "top_factors",
 ]
 
@@ -132,6 +135,30 @@ def strongest(by_field: Sequence[float], n: int) -> Strongest:
     for place in raising + lowering:
         points[place] = 0.0
     return Strongest(raising, lowering, math.fsum(points))
+
+
+def strongest_of_each(many: Sequence[Sequence[float]], n: int) -> list[Strongest]:
+    """Return what `strongest` says of each of many leads.
+
+    >>> strongest_of_each([[0.5, -0.2, 0.5, 0.0001]], n=1)[0][:2]
+    ([0], [1])
+    """
+    by_field = np.array(many)
+    points = by_field * POINTS_PER_LOGIT
+    rising = by_field.argsort(axis=1, kind="stable")[:, :n]
+    falling = (-by_field).argsort(axis=1, kind="stable")[:, :n]
+    # Those that are named stand at the beginning of each row.
+    n_lowering = (np.take_along_axis(points, rising, 1) <= -MIN_POINTS).sum(axis=1).tolist()
+    n_raising = (np.take_along_axis(points, falling, 1) >= MIN_POINTS).sum(axis=1).tolist()
+    found = []
+    for up, n_up, down, n_down, others in zip(
+        falling.tolist(), n_raising, rising.tolist(), n_lowering, points.tolist(), strict=True
+    ):
+        raising, lowering = up[:n_up], down[:n_down]
+        for place in raising + lowering:
+            others[place] = 0.0
+        found.append(Strongest(raising, lowering, math.fsum(others)))
+    return found
 
 
 def top_factors(scorer: LeadScorer, scored: ScoredLead, n: int = 3) -> Factors:

@@ -7,10 +7,10 @@ to the last bit, in training, single, batch and file scoring.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from itertools import repeat
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,6 +23,7 @@ from features.definition import EVER, LeadDefinition, parse_definition
 from features.encoder import Encoded, LeadEncoder, LeadInput
 from features.errors import ArtefactRefused, DefinitionInvalid
 from features.golden import golden_rows, mismatch
+from features.neighbours import Neighbours
 from features.one_lead import OneLead
 from features.scored import (
     POINTS_PER_LOGIT,
@@ -102,10 +103,7 @@ class LeadScorer:
             for place, member in enumerate(self.members)
             for position in member.positions[1:]
         ]
-        neighbours = self.reference.get("neighbours") or {}
-        self._neighbours = [
-            list(map(float, neighbours.get(part, ()))) for part in ("logit", "low", "high")
-        ]
+        self._neighbours = Neighbours(self.reference.get("neighbours") or {})
 
     @property
     def horizons(self) -> tuple[int, ...]:
@@ -163,22 +161,30 @@ class LeadScorer:
         if not leads:
             return []
         encoded = self.encoder.encode_many(leads)
-        codes = np.array([lead.codes for lead in encoded], dtype=np.int32)
-        logits = self.tables.logits(codes)
+        rows = [lead.codes for lead in encoded]
+        codes = np.array(rows, dtype=np.int32)
+        logits, parts, accepts = self._one_lead.look_up_each(codes)
         guarded = np.maximum.accumulate(logits, axis=1)
-        parts = self.tables.contributions(codes, self.main_horizon)
-        accepts = self._acceptances(codes)
-        answers = zip(
-            encoded,
-            guarded.tolist(),
-            map(tuple, probabilities_of(guarded).tolist()),
-            (guarded != logits).any(axis=1).tolist(),
-            parts.tolist(),
-            self._by_field(parts).tolist(),
-            [None] * len(leads) if accepts is None else accepts.tolist(),
-            strict=True,
+        chances, main = probabilities_of(guarded), guarded[:, self._main]
+        return list(
+            map(
+                ScoredLead,
+                map(tuple, chances.tolist()),
+                chances[:, self._main].tolist(),
+                main.tolist(),
+                repeat(self.tables.base[self._main]),
+                self._scores(main).tolist(),
+                repeat(None) if accepts is None else probabilities_of(accepts).tolist(),
+                self._neighbours.of_each(main),
+                parts.tolist(),
+                self._by_field(parts).tolist(),
+                rows,
+                [lead.unreadable for lead in encoded],
+                [lead.unknown for lead in encoded],
+                (guarded != logits).any(axis=1).tolist(),
+                repeat(self.members),
+            )
         )
-        return [self._answer(*answer) for answer in answers]
 
     def score_columns(
         self,
@@ -207,11 +213,10 @@ class LeadScorer:
         """Return the answers for encoded leads, shape (n_leads, n_inputs)."""
         guarded = np.maximum.accumulate(self.tables.logits(codes), axis=1)
         chances = probabilities_of(guarded)
-        points = POINTS_PER_LOGIT * (guarded[:, self._main] - self.tables.base[self._main])
         return ScoredColumns(
             probabilities=chances,
             probability=chances[:, self._main],
-            score=np.minimum(100.0, np.maximum(0.0, 50.0 + points)),
+            score=self._scores(guarded[:, self._main]),
             acceptance=self._acceptances(codes),
             contributions=self._by_field(self.tables.contributions(codes, self.main_horizon)),
             fields=tuple(member.field for member in self.members),
@@ -235,6 +240,10 @@ class LeadScorer:
         for place, position in self._further:
             sums[:, place] += parts[:, position]
         return sums
+
+    def _scores(self, logits: NDArray[np.float64]) -> NDArray[np.float64]:
+        points = POINTS_PER_LOGIT * (logits - self.tables.base[self._main])
+        return np.minimum(100.0, np.maximum(0.0, 50.0 + points))
 
     def _acceptances(self, codes: NDArray[np.int32]) -> NDArray[np.float64] | None:
         if self.acceptance is None:
@@ -260,7 +269,7 @@ class LeadScorer:
             base,
             min(100.0, max(0.0, 50.0 + POINTS_PER_LOGIT * (logit - base))),
             acceptance,
-            self._interval(logit),
+            self._neighbours.of(logit),
             parts,
             by_field,
             codes,
@@ -269,15 +278,6 @@ class LeadScorer:
             is_guarded,
             self.members,
         )
-
-    def _interval(self, logit: float) -> tuple[float, float] | None:
-        at, low, high = self._neighbours
-        if not at:
-            return None
-        right = min(bisect_left(at, logit), len(at) - 1)
-        left = max(right - 1, 0)
-        nearest = left if logit - at[left] <= at[right] - logit else right
-        return low[nearest], high[nearest]
 
     # -- storing -------------------------------------------------------------------------------
 

@@ -50,6 +50,11 @@ class PairTable:
     first: Floats
     second: Floats
 
+    @cached_property
+    def together(self) -> Floats:
+        """What the pair adds to the log-odds."""
+        return self.first + self.second
+
 
 @dataclass(frozen=True, eq=False)
 class AdditiveTables:
@@ -133,8 +138,8 @@ class AdditiveTables:
             total[:] = self.base
             for column, curves in zip(columns, self._curves, strict=True):
                 total += curves.take(column, axis=0)
-            for pair, together in zip(self.pairs, self._together, strict=True):
-                total += together.take(_cells(pair, columns))[:, None]
+            for pair in self.pairs:
+                total += pair.together.take(_cells(pair, columns))[:, None]
         return logits
 
     def contributions(self, codes: Codes, horizon: int) -> Floats:
@@ -233,10 +238,6 @@ class AdditiveTables:
             raise ValueError(
                 "a code lies outside its table; encode leads with the model's own encoder"
             )
-
-    @cached_property
-    def _together(self) -> tuple[Floats, ...]:
-        return tuple(pair.first + pair.second for pair in self.pairs)
 
     @cached_property
     def _curves(self) -> tuple[Floats, ...]:

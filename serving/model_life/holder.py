@@ -134,8 +134,7 @@ def _warm_up(model: ServingModel) -> None:
     leads = list(golden_leads(scorer))
     for scored in scorer.score_many(leads):
         found = strongest(scored.by_field, MOST_FACTORS)
-        for place in (*found.raising, *found.lowering):
-            model.telling.factor(scored, place)
+        model.telling.factors(scored, found.raising + found.lowering)
 
 
 class ModelHolder:

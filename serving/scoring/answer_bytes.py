@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from serving.scoring.telling import Telling
     from serving.texts import Language
 
-__all__ = ["BASE_POINTS", "WrittenAnswer", "write_answer"]
+__all__ = ["BASE_POINTS", "ToWrite", "WrittenAnswer", "write_answers"]
 
 BASE_POINTS = 50.0
 
@@ -36,104 +36,126 @@ class WrittenAnswer(NamedTuple):
         return b"%b%b%b" % (self.before, b"true" if is_recorded else b"false", self.after)
 
 
-class _Shape(NamedTuple):
-    """What an answer has, apart from what every answer has."""
+class ToWrite(NamedTuple):
+    """What is said of one lead.
 
-    chances: tuple[str, ...]
-    horizon: bytes
-    stamp: tuple[bytes, bytes]
-    has_acceptance: bool
-    has_interval: bool
-    n_raising: int
-    n_lowering: int
-
-
-def write_answer(
-    telling: Telling,
-    scored: ScoredLead,
-    found: Strongest,
-    lead_id: str,
-    shown_score: int,
-    said: bytes,
-    warnings: Sequence[str],
-    as_of: str,
-    language: Language,
-) -> WrittenAnswer:
-    """Return the answer about a lead that was scored.
-
-    Parameters
+    Attributes
     ----------
-    telling : Telling
-        Of the model that scored it.
     found : Strongest
         The factors to name.
     said : bytes
         Members of the answer that the decision gives.
+    warnings : str
+        Codes with commas between.
     as_of : str
         The scoring time in ISO 8601.
     """
-    by_field, acceptance, interval = scored.by_field, scored.acceptance, scored.interval
-    numbers: list[float] = [shown_score, scored.probability]
-    if acceptance is not None:
-        numbers.append(acceptance)
-    chances = telling.chances
-    if chances:
-        numbers += scored.probabilities[: len(chances)]
+
+    scored: ScoredLead
+    found: Strongest
+    lead_id: str
+    shown_score: int
+    said: bytes
+    warnings: str
+    as_of: str
+
+
+def write_answers(
+    telling: Telling, leads: Sequence[ToWrite], language: Language
+) -> list[WrittenAnswer]:
+    """Return the answers about leads that one model scored.
+
+    Parameters
+    ----------
+    telling : Telling
+        Of the model.
+    """
+    numbers: list[float] = []
+    for scored, found, _, shown_score, *_ in leads:
+        _add_numbers(numbers, scored, found, shown_score, len(telling.chances))
+    # A number has no comma, so all are written in one go.
+    written = orjson.dumps(numbers)[1:-1].split(b",")
+    chances, horizon, stamp = telling.chances, telling.horizon_written, telling.stamps_written
+    answers = []
+    start = 0
+    for scored, found, lead_id, shown_score, said, warnings, as_of in leads:
+        raising, lowering, _ = found
+        has_acceptance, has_interval = scored.acceptance is not None, scored.interval is not None
+        own = start + 4 + len(chances) + has_acceptance + 2 * has_interval
+        n_factors = len(raising) + len(lowering)
+        end = own + 2 * n_factors
+        factors = telling.factors(scored, raising + lowering)
+        form = _form(
+            chances,
+            horizon,
+            stamp[language],
+            has_acceptance,
+            has_interval,
+            len(raising),
+            len(lowering),
+        )
+        before = form % (
+            orjson.dumps(lead_id),
+            written[start],
+            telling.grades_written[shown_score],
+            written[start + 1],
+            said,
+            *written[start + 2 : own - 2],
+            *[factor.short[language] for factor in factors],
+            orjson.dumps(warnings) if warnings else b'""',
+            as_of.encode("ascii"),
+            written[own - 2],
+            written[own - 1],
+        )
+        named = zip(factors, written[own:end:2], written[own + 1 : end : 2], strict=True)
+        parts = [
+            part
+            for factor, points, odds in named
+            for part in (factor.before, points, b',"odds":', odds, factor.after, b",")
+        ]
+        answers.append(WrittenAnswer(before, b"".join([b',"factors":[', *parts[:-1], b"]}"])))
+        start = end
+    return answers
+
+
+def _add_numbers(
+    numbers: list[float], scored: ScoredLead, found: Strongest, shown_score: int, n_chances: int
+) -> None:
+    """Add the numbers of an answer, in the order in which they stand in it."""
+    by_field, interval = scored.by_field, scored.interval
+    numbers += (shown_score, scored.probability)
+    if scored.acceptance is not None:
+        numbers.append(scored.acceptance)
+    numbers += scored.probabilities[:n_chances]
     if interval is not None:
         numbers += interval
     numbers += (scored.score, found.other_points)
-    n_own = len(numbers)
-    places = found.raising + found.lowering
-    for place in places:
+    for place in found.raising + found.lowering:
         logit = by_field[place]
         numbers += (logit * POINTS_PER_LOGIT, math.exp(logit))
-    # A number has no comma, so all are written in one go.
-    written = orjson.dumps(numbers)[1:-1].split(b",")
-    factors = [telling.factor(scored, place) for place in places]
-    shape = _Shape(
-        chances,
-        telling.horizon_written,
-        telling.stamps_written[language],
-        acceptance is not None,
-        interval is not None,
-        len(found.raising),
-        len(found.lowering),
-    )
-    slots = (
-        orjson.dumps(lead_id),
-        written[0],
-        telling.grades_written[shown_score],
-        written[1],
-        said,
-        *written[2 : n_own - 2],
-        *[factor.short[language] for factor in factors],
-        orjson.dumps(",".join(warnings)) if warnings else b'""',
-        as_of.encode("ascii"),
-        written[n_own - 2],
-        written[n_own - 1],
-    )
-    nested = [
-        b'%b%b,"odds":%b%b' % (factor.before, points, odds, factor.after)
-        for factor, points, odds in zip(
-            factors, written[n_own::2], written[n_own + 1 :: 2], strict=True
-        )
-    ]
-    return WrittenAnswer(_form(shape) % slots, b',"factors":[%b]}' % b",".join(nested))
 
 
 @lru_cache(maxsize=256)
-def _form(shape: _Shape) -> bytes:
+def _form(
+    chances: tuple[str, ...],
+    horizon: bytes,
+    stamp: tuple[bytes, bytes],
+    has_acceptance: bool,
+    has_interval: bool,
+    n_raising: int,
+    n_lowering: int,
+) -> bytes:
     """Return an answer with a ``%b`` for each part of its own."""
     names = [b'{"status":"scored","lead_id":%b,"score":%b,"grade":%b,"probability":%b,%b']
-    if shape.has_acceptance:
+    if has_acceptance:
         names.append(b',"acceptance_probability":%b')
-    names += [b',"%b":%%b' % name.encode("ascii") for name in shape.chances]
-    names.append(shape.horizon)
-    if shape.has_interval:
+    names += [b',"%b":%%b' % name.encode("ascii") for name in chances]
+    names.append(horizon)
+    if has_interval:
         names.append(b',"interval_low":%b,"interval_high":%b')
-    names += [b',"positive_%d":%%b' % rank for rank in range(1, shape.n_raising + 1)]
-    names += [b',"negative_%d":%%b' % rank for rank in range(1, shape.n_lowering + 1)]
-    before, after = (part.replace(b"%", b"%%") for part in shape.stamp)
+    names += [b',"positive_%d":%%b' % rank for rank in range(1, n_raising + 1)]
+    names += [b',"negative_%d":%%b' % rank for rank in range(1, n_lowering + 1)]
+    before, after = (part.replace(b"%", b"%%") for part in stamp)
     names.append(b',"warnings":%b,' + before + b'"%b"' + after)
     names.append(b',"score_exact":%%b,"other_points":%%b,"base_points":%.1f,' % BASE_POINTS)
     return b"".join(names) + b'"recorded":'

@@ -12,7 +12,7 @@ import orjson
 
 from features.encoder import OTHER, LeadInput
 from features.events import Act
-from features.factors import strongest
+from features.factors import Strongest, strongest, strongest_of_each
 from features.moments import parse_time
 from features.scored import ScoredLead
 from features.stand_ins import stand_in
@@ -20,7 +20,7 @@ from features.writing import Unreadable, is_blank
 from serving.decision.decide import Decision, decide
 from serving.errors import RequestRefused
 from serving.model_life.models import ServingModel
-from serving.scoring.answer_bytes import WrittenAnswer, write_answer
+from serving.scoring.answer_bytes import ToWrite, WrittenAnswer, write_answers
 from serving.store import Prediction
 from serving.texts import Language, load_texts
 
@@ -28,6 +28,8 @@ __all__ = ["AHEAD", "Answered", "AskedLead", "ScoreService"]
 
 AHEAD = timedelta(days=1)
 """How far ahead of the clock a scoring time may lie (time zones, clocks that run fast)."""
+
+NOTHING_KNOWN = "no_known_field"
 
 MOST_STORED = 200
 """Characters of a field value that are kept with a recorded score."""
@@ -105,17 +107,20 @@ class ScoreService:
         """
         now = self._clock()
         lead, warnings = self._read(asked, now)
-        return self._answer(asked, lead, self._model.scorer.score(lead), warnings, language, now)
+        scored = self._model.scorer.score(lead)
+        found = strongest(scored.by_field, self._n_factors)
+        return self._answers([(asked, lead, warnings, scored, found)], language, now)[0]
 
     def score_many(self, asked: Sequence[AskedLead], language: Language) -> list[Answered]:
         """Return the answers for many leads, in order; each equal to what `score` says."""
         now = self._clock()
         read = [self._read(one, now) for one in asked]
-        scored = self._model.scorer.score_many([lead for lead, _ in read])
-        return [
-            self._answer(one, lead, answer, warnings, language, now)
-            for one, (lead, warnings), answer in zip(asked, read, scored, strict=True)
-        ]
+        leads = [lead for lead, _ in read]
+        scored = self._model.scorer.score_many(leads)
+        found = strongest_of_each([one.by_field for one in scored], self._n_factors)
+        warnings = [told for _, told in read]
+        judged = list(zip(asked, leads, warnings, scored, found, strict=True))
+        return self._answers(judged, language, now)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -150,51 +155,58 @@ class ScoreService:
 
     # -- answering -----------------------------------------------------------------------------
 
-    def _answer(
+    def _answers(
         self,
-        asked: AskedLead,
-        lead: LeadInput,
-        scored: ScoredLead,
-        warnings: list[str],
+        judged: Sequence[tuple[AskedLead, LeadInput, list[str], ScoredLead, Strongest]],
         language: Language,
         now: datetime,
-    ) -> Answered:
-        telling = self._model.telling
-        self._warn(lead, scored, warnings)
-        if not self._says_anything(lead, scored):
-            return self._nothing_known(asked, lead, warnings, language, now)
-        decision = decide(scored.probability, scored.acceptance, asked.lead_id, self._model.desk)
-        # What people see decides: a lead shown with 65 has the grade that begins at 65.
-        shown_score = int(scored.score + 0.5)
-        written = write_answer(
-            telling,
-            scored,
-            strongest(scored.by_field, self._n_factors),
-            asked.lead_id,
-            shown_score,
-            decision.written[language],
-            warnings,
-            lead.as_of.isoformat(),
-            language,
-        )
-        told = {
-            "status": "scored",
-            "score": shown_score,
-            "grade": telling.grades[shown_score],
-            "decision": decision.decision,
-            "warnings": ",".join(warnings),
-        }
-        return Answered(asked.lead_id, told, written, lead, scored, decision, now)
+    ) -> list[Answered]:
+        telling, desk = self._model.telling, self._model.desk
+        told: list[dict[str, Any]] = []
+        decisions: list[Decision | None] = []
+        to_write: list[ToWrite] = []
+        for asked, lead, warned, scored, found in judged:
+            self._warn(lead, scored, warned)
+            warnings = ",".join(warned)
+            if not self._says_anything(lead, scored):
+                told.append({"status": "not_scored", "why": NOTHING_KNOWN, "warnings": warnings})
+                decisions.append(None)
+                continue
+            decision = decide(scored.probability, scored.acceptance, asked.lead_id, desk)
+            # What people see decides: a lead shown with 65 has the grade that begins at 65.
+            shown_score = int(scored.score + 0.5)
+            decisions.append(decision)
+            told.append(
+                {
+                    "status": "scored",
+                    "score": shown_score,
+                    "grade": telling.grades[shown_score],
+                    "decision": decision.decision,
+                    "warnings": warnings,
+                }
+            )
+            said, as_of = decision.written[language], lead.as_of.isoformat()
+            to_write.append(
+                ToWrite(scored, found, asked.lead_id, shown_score, said, warnings, as_of)
+            )
+        written = iter(write_answers(telling, to_write, language))
+        return [
+            self._nothing_known(asked, lead, why, language, now)
+            if decision is None
+            else Answered(asked.lead_id, why, next(written), lead, scored, decision, now)
+            for (asked, lead, _, scored, _), why, decision in zip(
+                judged, told, decisions, strict=True
+            )
+        ]
 
     def _nothing_known(
         self,
         asked: AskedLead,
         lead: LeadInput,
-        warnings: list[str],
+        why: dict[str, Any],
         language: Language,
         now: datetime,
     ) -> Answered:
-        why = {"status": "not_scored", "why": "no_known_field", "warnings": ",".join(warnings)}
         body = {
             "status": why["status"],
             "lead_id": asked.lead_id,

@@ -6,7 +6,7 @@ twice (a value may raise one lead and lower another).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -102,14 +102,19 @@ class Telling:
         )
         self._factors: dict[tuple[int, int, bool], FactorTold] = {}
 
-    def factor(self, scored: ScoredLead, place: int) -> FactorTold:
-        """Return the words of the factor at a place of the definition's order."""
-        position = scored.strongest(place)
-        key = (position, scored.codes[position], scored.by_field[place] > 0)
-        told = self._factors.get(key)
-        if told is None:
-            told = self._factors[key] = self._told(scored.contribution(place))
-        return told
+    def factors(self, scored: ScoredLead, places: Sequence[int]) -> list[FactorTold]:
+        """Return the words of the factors at places of the definition's order."""
+        codes, by_field, members = scored.codes, scored.by_field, scored.members
+        found = []
+        for place in places:
+            positions = members[place].positions
+            position = positions[0] if len(positions) == 1 else scored.strongest(place)
+            key = (position, codes[position], by_field[place] > 0)
+            told = self._factors.get(key)
+            if told is None:
+                told = self._factors[key] = self._told(scored.contribution(place))
+            found.append(told)
+        return found
 
     def _told(self, part: Contribution) -> FactorTold:
         encoder = self._scorer.encoder

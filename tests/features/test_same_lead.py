@@ -7,11 +7,13 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from features.definition import load_definition
 from features.encoder import LeadInput
 from features.events import Act
-from features.factors import strongest, top_factors
+from features.factors import strongest, strongest_of_each, top_factors
 from features.field_codes import LONGEST_KEPT, MOST_KEPT, FieldCodes
 from features.inputs import Habits
 from features.scorer import LeadScorer
@@ -176,3 +178,17 @@ def test_numbers_yes_and_texts_that_look_alike_are_not_mixed_up():
 
 def test_of_equal_contributions_the_first_field_comes_first():
     assert strongest([0.2, -0.3, 0.2, 0.3, 0.2], 2) == ([3, 0], [1], pytest.approx(5.77, abs=0.01))
+
+
+CONTRIBUTION = st.sampled_from([0.0, -0.0, 0.2, -0.2, 1e-5, -1e-5]) | st.floats(-3, 3)
+
+
+@settings(max_examples=200)
+@given(
+    st.integers(1, 9).flatmap(
+        lambda n: st.lists(st.lists(CONTRIBUTION, min_size=n, max_size=n), min_size=1, max_size=4)
+    ),
+    st.integers(1, 5),
+)
+def test_of_many_leads_the_same_factors_are_named_as_of_each(many, n):
+    assert strongest_of_each(many, n) == [strongest(by_field, n) for by_field in many]

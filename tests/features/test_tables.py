@@ -34,6 +34,21 @@ def test_one_lead_and_many_leads_agree_to_the_last_bit(seed):
         assert bare.look_up(lead) == ([logits[row, 1]], parts[row].tolist(), None)
 
 
+@pytest.mark.parametrize("n", [1, 128, 300])
+def test_leads_that_are_looked_up_together_are_as_each_alone(n):
+    tables, codes = random_tables(SIZES, (30, 90)), codes_of(n)
+    acceptance = random_tables(SIZES, (EVER,), 1)
+    one, bare = OneLead(tables, acceptance, 90), OneLead(tables, None, 30)
+
+    logits, parts, accepts = one.look_up_each(codes)
+
+    each = [one.look_up(lead) for lead in codes.tolist()]
+    assert logits.tolist() == [alone.logits for alone in each]
+    assert parts.tolist() == [alone.parts for alone in each]
+    assert accepts.tolist() == [alone.acceptance for alone in each]
+    assert bare.look_up_each(codes)[2] is None
+
+
 def test_tables_without_pairs_are_looked_up_too():
     plain = random_tables(SIZES, (30, 90))
     plain = AdditiveTables(plain.horizons, plain.base, plain.mains)

@@ -323,7 +323,7 @@ def test_sentences_are_made_once_for_each_value(scorer: LeadScorer) -> None:
     lead, same, other = (scorer.score(lead_input(k)) for k in (3, 3, 4))
     place = strongest(lead.by_field, 1).raising[0]
 
-    told = model.telling.factor(lead, place)
+    (told,) = model.telling.factors(lead, [place])
 
-    assert model.telling.factor(same, place) is told
-    assert model.telling.factor(other, place) is not told
+    assert model.telling.factors(same, [place])[0] is told
+    assert model.telling.factors(other, [place])[0] is not told
