@@ -56,11 +56,12 @@ _HAS_DIGIT = re.compile(r"\d")
 _HAS_AT = re.compile("@")
 
 _TIME_WIDTH = 25
+_KNOWN_LENGTHS = np.isin(np.arange(_TIME_WIDTH + 1), (10, 16, 19, 20, 25))
 _DIGITS = {
-    10: (0, 1, 2, 3, 5, 6, 8, 9),
-    16: (11, 12, 14, 15),
-    19: (17, 18),
-    25: (20, 21, 23, 24),
+    10: [0, 1, 2, 3, 5, 6, 8, 9],
+    16: [11, 12, 14, 15],
+    19: [17, 18],
+    25: [20, 21, 23, 24],
 }
 """Where digits stand in a time, from the length on that has them."""
 _NO_HOUR = 24
@@ -184,7 +185,7 @@ def _times(texts: Texts, habits: Habits, inputs: Sequence[Input]) -> PlainCodes 
     given = ["" if text is None or len(text) > _TIME_WIDTH else text for text in texts]
     lengths = np.fromiter(map(len, given), np.intp, len(given))
     signs = np.array(given, f"U{_TIME_WIDTH}").view(np.uint32).reshape(-1, _TIME_WIDTH)
-    moments, is_read = _moments(signs.T.astype(np.int64, order="C"), lengths)
+    moments, is_read = _moments(signs.T.astype(np.int32, order="C"), lengths)
     offset = steady.utcoffset(None).total_seconds()
     seconds = moments + np.where(lengths >= 20, np.int64(offset), 0)
     in_day = seconds % _DAY
@@ -200,7 +201,7 @@ def _times(texts: Texts, habits: Habits, inputs: Sequence[Input]) -> PlainCodes 
 
 
 def _moments(
-    signs: NDArray[np.int64], lengths: NDArray[np.intp]
+    signs: NDArray[np.int32], lengths: NDArray[np.intp]
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Return seconds since 1970 by the clock that is written, or UTC's where an offset is.
 
@@ -217,18 +218,17 @@ def _moments(
     """
     numbers = signs - ord("0")
 
-    def two(at: int) -> NDArray[np.int64]:
-        found: NDArray[np.int64] = numbers[at] * 10 + numbers[at + 1]
+    def two(at: int) -> NDArray[np.int32]:
+        found: NDArray[np.int32] = numbers[at] * 10 + numbers[at + 1]
         return found
 
-    def number(at: int, least: int) -> NDArray[np.int64]:
+    def number(at: int, least: int) -> NDArray[np.int32]:
         return np.where(lengths >= least, two(at), 0)
 
-    is_read = np.isin(lengths, (10, 16, 19, 20, 25))
+    is_read = _KNOWN_LENGTHS[lengths]
+    is_digit = (numbers >= 0) & (numbers <= 9)
     for least, places in _DIGITS.items():
-        for place in places:
-            is_digit = (numbers[place] >= 0) & (numbers[place] <= 9)
-            is_read &= is_digit | (lengths < least)
+        is_read &= is_digit[places].all(axis=0) | (lengths < least)
     is_dashed = (signs[4] == ord("-")) & (signs[7] == ord("-"))
     is_slashed = (signs[4] == ord("/")) & (signs[7] == ord("/")) & (lengths < 20)
     is_read &= is_dashed | is_slashed
