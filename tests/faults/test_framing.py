@@ -51,6 +51,16 @@ def test_a_request_is_for_one_host(served: Served, head: bytes, status: int) -> 
             assert one.recv(1000) == b""
 
 
+@pytest.mark.parametrize(
+    "hosts", [b"", OWN + OWN, b"Host: 127.0.0.1\r\nHost: evil.example\r\n", b"Host: a b\r\n"]
+)
+def test_a_score_is_for_one_host_too(served: Served, hosts: bytes) -> None:
+    with served.connect() as one:
+        one.sendall(WHOLE.replace(OWN, hosts, 1))
+        assert read_answer(one)[0] == 400
+        assert one.recv(1000) == b""
+
+
 def test_what_was_asked_before_a_second_host_is_answered_first(served: Served) -> None:
     with served.connect() as one:
         one.sendall(WHOLE + b"GET /livez HTTP/1.1\r\n" + OWN + OWN + b"\r\n" + NEXT)
