@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +24,7 @@ from serving.settings import ServeSettings
 from serving.store import Events, Exports, open_store
 from serving.store.actions import Actions
 from tests.builders import small_scorer
+from tests.faults.served import GoodTraffic, serve, wait_for
 from tests.serving.callers import new_key
 from tests.serving.conftest import approved
 
@@ -204,3 +210,47 @@ def test_retract_asks_for_a_moment_with_an_offset(sales: Sales) -> None:
         told = CliRunner().invoke(serving.cli.app, ["retract", "stolen", "--since", since])
         assert told.exit_code == 2
     assert "0 event(s)" in sales.retract("nobody", "--since", "2026-11-20T09:00+09:00")
+
+
+@pytest.mark.faults
+def test_ten_thousand_rejections_stop_nobody_and_are_taken_back(home: Path, tmp_path: Path) -> None:
+    # The service is open, so that all that comes over HTTP is sent by "local"; files come by hand.
+    honest = "".join(f"L-{lead},2026-11-18,accepted,crm-{lead}\r\n" for lead in range(10_000))
+    (tmp_path / "events.csv").write_text(f"lead_id,at,kind,event_id\r\n{honest}", "utf-8")
+    environment = {**os.environ, "LEAD_HOME": str(home)}
+
+    def command(*arguments: str) -> str:
+        line = [sys.executable, "-m", "serving.cli", *arguments]
+        return subprocess.run(
+            line, env=environment, check=True, capture_output=True
+        ).stdout.decode()
+
+    command("import-events", str(tmp_path / "events.csv"))
+    begun = datetime.now(UTC).isoformat()
+    with serve(home, tmp_path / "log") as served, GoodTraffic(served) as good:
+        for first in range(0, 10_000, 1_000):
+            lies = [
+                {
+                    "lead_id": f"L-{lead}",
+                    "at": "2026-11-19T09:00:00Z",
+                    "kind": "rejected",
+                    "reason": "duplicate",
+                }
+                for lead in range(first, first + 1_000)
+            ]
+            body = json.dumps({"events": lies}).encode()
+            assert served.ask("POST", "/v1/events", body)[0] == 200
+        assert json.loads(served.ask("GET", "/v1/leads/L-9999")[2])["state"] == "suppressed"
+        assert "10,000 event(s) taken back" in command("retract", "local", "--since", begun)
+        for lead in (0, 5_000, 9_999):
+            told = json.loads(served.ask("GET", f"/v1/leads/L-{lead}")[2])
+            assert (told["state"], "state_reason" in told) == ("accepted", False)
+        lead = json.dumps({"lead_id": "L-9999", "fields": {"source": "webinar"}}).encode()
+
+        def decision() -> str:
+            return str(json.loads(served.ask("POST", "/v1/score", lead)[2])["decision"])
+
+        wait_for(lambda: decision() != "suppress", 15)
+
+    assert good.failures == []
+    assert len(good.seconds) > 10

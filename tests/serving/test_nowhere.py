@@ -57,3 +57,23 @@ def test_only_what_is_looked_at_gets_a_page(shared_client: TestClient, method: s
 def test_the_page_needs_no_model(settings: ServeSettings) -> None:
     with TestClient(create_app(settings, clock=lambda: NOW)) as client:
         assert client.get("/nothing", headers=BROWSER).status_code == 404
+
+
+@pytest.mark.parametrize("access", ["open", "keys"])
+def test_another_method_is_told_which_there_are(
+    settings: ServeSettings, scorer: LeadScorer, access: str
+) -> None:
+    guarded = settings.model_copy(update={"access": access})
+    approved(guarded, scorer)
+    with TestClient(create_app(guarded, clock=lambda: NOW)) as client:
+        for method, path, allowed in (
+            ("PUT", "/v1/score", "POST"),
+            ("GET", "/v1/score", "POST"),
+            ("PATCH", "/v1/leads/L-1", "DELETE, GET"),
+            ("POST", "/", "GET"),
+        ):
+            answer = client.request(method, path, headers=BROWSER)
+            assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+            assert answer.json()["error"] == "method_not_allowed"
+
+        assert client.put("/{lead_id:path}", headers=BROWSER).status_code == 404
