@@ -108,15 +108,16 @@ def small_scorer(
     """Return a real scorer whose tables are random; good for every test that needs no learning."""
     if definition is None:
         return _scorer(seed, shift)
-    return _scorer_over(small_encoder(definition), seed, shift)
+    return scorer_over(small_encoder(definition), seed, shift)
 
 
 @cache
 def _scorer(seed: int, shift: float) -> LeadScorer:
-    return _scorer_over(small_encoder(), seed, shift)
+    return scorer_over(small_encoder(), seed, shift)
 
 
-def _scorer_over(encoder: LeadEncoder, seed: int, shift: float) -> LeadScorer:
+def scorer_over(encoder: LeadEncoder, seed: int, shift: float) -> LeadScorer:
+    """Return a scorer with random tables over an encoder."""
     horizons = encoder.definition.horizons
     bands = [_bands(given.size) for given in encoder.inputs]
     grid = np.linspace(-6, 2, 40)

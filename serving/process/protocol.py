@@ -232,12 +232,13 @@ class GuardedProtocol(HttpToolsProtocol):
             raise _Refused
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
+        """Take a header; pass over those behind a body (RFC 9110, 6.5.1)."""
         self._head_bytes += len(name) + len(value) + 4
         if self._head_bytes > MOST_HEADER_BYTES or len(self.headers) >= MOST_HEADERS:
             self._refusal = 431
             raise _Refused
-        super().on_header(name, value)
+        if self._in_head:  # what comes behind a body is no header: no proxy has looked at it
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Begin to answer, or queue behind the answers before."""

@@ -306,10 +306,14 @@ class ScoreService:
     def _stand_ins(self, lead_id: str, given: Mapping[str, object]) -> dict[str, str]:
         """Return what training reads where a value is personal, or too long to be kept."""
         stand_ins: dict[str, str] = {}
-        token = ""
+        token, is_nothing = "", self._model.scorer.encoder.habits.is_blank
         for name, kind, domains in self._model.stand_ins:
             raw = given.get(name)
-            if raw is None or (name in self._model.storable and len(str(raw)) <= MOST_STORED):
+            if (
+                raw is None
+                or is_nothing(raw)
+                or (name in self._model.storable and len(str(raw)) <= MOST_STORED)
+            ):
                 continue
             token = token or blake2s(lead_id.encode(), digest_size=5).hexdigest()
             stood_in = stand_in(kind, raw, token, domains)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import pytest
 
@@ -126,6 +127,25 @@ def test_the_old_version_is_never_asked_for_a_body(served: Served) -> None:
     with served.connect() as one:
         one.sendall(asking + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY)
         assert read_answer(one)[0] == 200
+
+
+@pytest.mark.parametrize("is_whole", [True, False], ids=["in one piece", "in two"])
+@pytest.mark.parametrize("fields", [BODY, b'{"lead_id": ""}'], ids=["scored", "refused"])
+def test_what_stands_behind_a_body_is_no_header(
+    served: Served, fields: bytes, is_whole: bool
+) -> None:
+    head = b"POST /v1/score HTTP/1.1\r\n" + OWN + b"Content-Type: application/json\r\n"
+    body = b"%x\r\n%b\r\n0\r\n" % (len(fields), fields)
+    behind = b"X-Request-ID: from-behind\r\nHost: evil.example\r\n\r\n"
+    with served.connect() as one:
+        one.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n" + body + behind * is_whole)
+        if not is_whole:
+            time.sleep(0.05)  # so that it comes apart, mostly; either way the answer is the same
+            one.sendall(behind)
+        status, headers, _ = read_answer(one)
+        assert status == (200 if fields == BODY else 422)
+        assert "x-request-id" in headers
+        assert headers["x-request-id"] != "from-behind"
 
 
 def until_closed(one: socket.socket) -> bytes:

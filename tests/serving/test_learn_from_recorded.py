@@ -7,24 +7,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
 
+from features.definition import load_definition
+from features.encoder import LeadEncoder
 from features.scorer import LeadScorer
 from serving.records.exchange import export_folder
 from serving.settings import ServeSettings
 from serving.store import Exports, open_store
-from tests.builders import START, raw_lead
+from tests.builders import START, raw_lead, scorer_over, small_history
 from training.exchange import find_exchange, read_exchange
 
 N_LEADS = 60
+NOTHING = "未入力"
+"""How this company writes that a field was left out."""
 PERSONS = {
-    "company": ("株式会社霞ヶ関商店", "Kasumigaseki Inc.", "㈲霞ヶ関", "霞ヶ関", None),
+    "company": ("株式会社霞ヶ関商店", "Kasumigaseki Inc.", "㈲霞ヶ関", "霞ヶ関", NOTHING, None),
     "email": (
         "kasumi@gmail.com", "kasumi@kasumigaseki.co.jp", "kasumi@kasumigaseki.ocn.ne.jp",
-        "kasumi@kasumigaseki.ac.jp", "no address", None,
+        "kasumi@kasumigaseki.ac.jp", "no address", NOTHING, None,
     ),
-    "phone": ("080-5555-4444", "03-5555-4444", "0120-555-444", "5555", "", None),
+    "phone": ("080-5555-4444", "03-5555-4444", "0120-555-444", "5555", NOTHING, "", None),
 }  # fmt: skip
 
 TYPED = {*PERSONS, "message"}
@@ -33,7 +38,19 @@ TYPED = {*PERSONS, "message"}
 def person(k: int) -> dict[str, Any]:
     """Return the fields of invented lead number `k`, with all that could name a person."""
     names = {field: values[k % len(values)] for field, values in PERSONS.items()}
-    return raw_lead(k) | names | {"message": "霞ヶ関です。" * (k * k % 97)}
+    message = NOTHING if k % 11 == 0 else "霞ヶ関です。" * (k * k % 97)
+    return raw_lead(k) | names | {"message": message}
+
+
+@pytest.fixture(scope="module")
+def scorer() -> LeadScorer:
+    history = small_history()
+    leads = [person(k) for k in range(len(history.leads))]
+    for k, lead in enumerate(leads):  # a domain that several leads share would be known by name
+        lead["email"] = lead["email"] and lead["email"].replace("kasumigaseki", f"firm{k}")
+    history.fields = pd.DataFrame(leads, dtype=object)
+    history.blanks = (NOTHING,)
+    return scorer_over(LeadEncoder.fit(history, load_definition(), min_leads=5), 0, 0.1)
 
 
 @pytest.fixture
@@ -73,6 +90,7 @@ def test_training_reads_the_codes_that_a_lead_was_scored_with(
         codes = client.get(f"/v1/leads/{lead_id}").json()["scores"][0]["inputs"]["codes"]
         scored.append([codes[name] for name in names])
     of_persons = [at for at, name in enumerate(names) if name.split(".")[0] in TYPED]
+    assert {names[at].split(".")[0] for at in of_persons} == TYPED
     assert len(np.unique(learnt[:, of_persons], axis=0)) > 10
     assert learnt.tolist() == scored
 
