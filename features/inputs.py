@@ -11,7 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -135,8 +135,7 @@ class Habits:
     @cached_property
     def is_steady(self) -> bool:
         """Whether the zone's clocks have never been changed since 1970, and never will be."""
-        days = (_STEADY_START + timedelta(days=day) for day in range(_STEADY_DAYS))
-        return len({day.astimezone(self.zone).utcoffset() for day in days}) == 1
+        return _is_steady(self.zone)
 
     @cached_property
     def steady(self) -> timezone | None:
@@ -157,6 +156,12 @@ class Habits:
             return text.category_key(raw) in self._blank_keys
         except text.Unreadable:
             return False
+
+
+@cache  # 0.03 s, which every model of a company would take again
+def _is_steady(zone: ZoneInfo) -> bool:
+    days = (_STEADY_START + timedelta(days=day) for day in range(_STEADY_DAYS))
+    return len({day.astimezone(zone).utcoffset() for day in days}) == 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -10,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from features.definition import LeadDefinition, load_definition, parse_definition
+from features.definition import LeadDefinition, load_definition
 from features.encoder import LeadEncoder
 from features.leads import LeadHistory
 from training.labels import HistoryLabels, label_history
@@ -69,7 +68,7 @@ def definition_with(**changes: Any) -> LeadDefinition:
     """Return the packaged definition with changed top-level keys, and no behaviours."""
     content = load_definition().model_dump(mode="json")
     content.update({"behaviours": {}, **changes})
-    return parse_definition(json.dumps(content, ensure_ascii=False))
+    return LeadDefinition.model_validate(content)
 
 
 def selling_history(n: int = 1500, seed: int = 0, follow: float = 400.0) -> LeadHistory:
