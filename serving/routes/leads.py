@@ -66,7 +66,7 @@ async def lead(
 
 
 @router.delete(
-    "/v1/leads/{lead_id:path}", response_class=JSONBytes, responses=told(LeadDeleted, 422, 503)
+    "/v1/leads/{lead_id:path}", response_class=JSONBytes, responses=told(LeadDeleted, 404, 422, 503)
 )
 async def delete_lead(lead_id: LeadIdInPath, request: Request, service: ServiceDep) -> JSONBytes:
     """Delete everything recorded of a lead; answered once nothing of it is left."""
