@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
-from typing import Final
-
-import orjson
+from typing import Any, Final
 
 from features.definition import LeadDefinition
 from features.events import BLANK_REASONS, EVENT_KINDS
@@ -18,7 +15,7 @@ from features.moments import parse_time
 from features.source_map import ReasonColumn
 from features.writing import Unreadable, category_key, id_key
 from serving.errors import EventConflict, EventsRefused
-from serving.store.events import Clash, Event, Events
+from serving.store.events import Clash, Event, Events, content_digest
 
 __all__ = [
     "AHEAD",
@@ -163,9 +160,9 @@ class EventService:
         return_on = attempt("return_on", lambda: _day(asked.return_on))
         if faults or not isinstance(at, datetime):
             return faults
-        told = {
+        said: dict[str, Any] = {
             "lead_id": lead_id,
-            "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
+            "at": at,
             "kind": kind,
             "reason": reason,
             "amount": asked.amount,
@@ -173,20 +170,13 @@ class EventService:
             "source": source,
             "return_on": return_on,
         }
-        digest = hashlib.sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        digest = content_digest(**said)
         return Event(
             event_id=str(event_id or f"h-{digest}"),
-            lead_id=str(lead_id),
-            at=at,
-            kind=str(kind),
-            reason=None if reason is None else str(reason),
-            amount=asked.amount,
-            actor=None if actor is None else str(actor),
-            source=None if source is None else str(source),
-            return_on=return_on if isinstance(return_on, date) else None,
             received_at=now,
             received_from=received_from,
             digest=digest,
+            **said,
         )
 
     def _moment(self, written: str, now: datetime) -> datetime:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
@@ -17,7 +19,7 @@ from serving.store.database import Store
 from serving.store.late_rows import drop_late
 from serving.store.tables import EVENTS
 
-__all__ = ["Clash", "Event", "Events", "Known", "clashes_of"]
+__all__ = ["Clash", "Event", "Events", "Known", "clashes_of", "content_digest"]
 
 _AT_ONCE = 400
 """Ids asked for in one statement; SQLite once took at most 999 values."""
@@ -56,6 +58,31 @@ class Event:
         return SalesEvent(
             self.lead_id, self.event_id, self.at, self.kind, self.reason, self.return_on
         )
+
+
+def content_digest(
+    *,
+    lead_id: str,
+    at: datetime,
+    kind: str,
+    reason: str | None,
+    amount: float | None,
+    actor: str | None,
+    source: str | None,
+    return_on: date | None,
+) -> str:
+    """Return the SHA-256 over what an event says, without its id."""
+    said = {
+        "lead_id": lead_id,
+        "at": at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "kind": kind,
+        "reason": reason,
+        "amount": amount,
+        "actor": actor,
+        "source": source,
+        "return_on": return_on,
+    }
+    return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 class Known(NamedTuple):

@@ -1,9 +1,11 @@
-"""Which leads were deleted in the last minutes."""
+"""Which leads were deleted in the last minutes; ids in the form in which they are compared."""
 
 from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
+
+from serving.store.id_forms import keep_ids_in_one_form
 
 revision = "0003"
 down_revision = "0002"
@@ -12,14 +14,15 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Make the table, and rewrite ids that were kept as they came."""
     op.create_table(
         "removals",
         sa.Column("lead_sha256", sa.String(64), primary_key=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     )
+    keep_ids_in_one_form(op.get_bind())
 
 
 def downgrade() -> None:
-    """Drop it."""
+    """Drop it; the ids stay, since how they were written is not known any more."""
     op.drop_table("removals")
