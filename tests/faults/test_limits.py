@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import statistics
 import threading
 import time
 from pathlib import Path
@@ -61,13 +62,11 @@ def test_a_batch_may_be_larger_up_to_its_own_limit(served: Served) -> None:
 
 def test_a_client_that_asks_before_it_sends_is_told_at_once(served: Served) -> None:
     with served.connect() as one:
-        begun = time.monotonic()
         one.sendall(
             b"POST /v1/score HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\n"
             b"Content-Length: 99999999\r\n" + JSON + b"\r\n"
         )
-        assert read_answer(one)[0] == 413
-        assert time.monotonic() - begun < 1.5
+        assert read_answer(one)[0] == 413  # whoever waited for the body would say 408
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "zstd", "deflate", "gzip, gzip", "GZIP"])
@@ -87,12 +86,16 @@ def test_four_times_too_many_requests_are_answered_or_told_to_come_again(
     home: Path, tmp_path: Path
 ) -> None:
     told: list[tuple[int, str]] = []
+    scored: list[float] = []
     health: list[float] = []
     ends = threading.Event()
 
     def ask() -> None:
+        begun = time.monotonic()
         status, headers, _ = served.ask("POST", "/v1/score/batch", body)
         told.append((status, headers.get("retry-after", "")))
+        if status == 200:
+            scored.append(time.monotonic() - begun)
 
     def look() -> None:
         while not ends.wait(0.02):
@@ -119,7 +122,8 @@ def test_four_times_too_many_requests_are_answered_or_told_to_come_again(
     assert sum(status == 200 for status, _ in told) >= 16
     assert n_busy == sum(status == 503 for status, _ in told)
     assert health
-    assert sorted(health)[len(health) // 2] < 0.5
+    # Whoever asks how it is does not stand in the queue with them.
+    assert statistics.median(health) < statistics.median(scored) / 2
 
 
 def test_whoever_asks_for_many_reports_and_goes_away_keeps_nobody_from_being_scored(

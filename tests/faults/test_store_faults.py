@@ -29,6 +29,8 @@ LEAD = {"lead_id": "L-1", "fields": {"source": "webinar"}}
 EVENT = {"lead_id": "L-1", "at": "2026-11-01T00:00:00Z", "kind": "won"}
 LONGEST_SECONDS = 3.0
 RECOVERY_SECONDS = 5.0
+TIMES_WHEN_WELL = 10
+"""A busy machine is allowed so many times what the same takes it while nothing is wrong."""
 
 
 @contextmanager
@@ -65,7 +67,14 @@ def in_parallel(n: int, ask) -> list[tuple[int, dict[str, object], float]]:
     return told
 
 
-def check_the_fault(client: TestClient, n: int = 16) -> None:
+def seconds_when_well(client: TestClient, n: int = 16) -> float:
+    """Return the longest that one of `n` scores takes while nothing is wrong."""
+    told = in_parallel(n, lambda k: client.post("/v1/score", json=LEAD))
+    assert {status for status, _, _ in told} == {200}
+    return max(seconds for *_, seconds in told)
+
+
+def check_the_fault(client: TestClient, when_well: float, n: int = 16) -> None:
     """Check what is answered while the database does not take anything."""
     scores = in_parallel(n, lambda k: client.post("/v1/score", json=LEAD))
     events = in_parallel(n, lambda k: client.post("/v1/events", json=EVENT | {"event_id": f"f{k}"}))
@@ -74,33 +83,36 @@ def check_the_fault(client: TestClient, n: int = 16) -> None:
     assert {body["recorded"] for _, body, _ in scores} == {False}
     assert {status for status, _, _ in events} == {503}
     assert {body["error"] for _, body, _ in events} == {"store_unavailable"}
-    assert max(seconds for *_, seconds in scores + events) <= LONGEST_SECONDS
+    longest = LONGEST_SECONDS + TIMES_WHEN_WELL * when_well
+    assert max(seconds for *_, seconds in scores + events) <= longest
 
 
-def check_the_recovery(client: TestClient) -> None:
+def check_the_recovery(client: TestClient, when_well: float) -> None:
     """Check that all is well again soon, and that nothing was taken that is not there."""
     begun = time.monotonic()
     wait_for(
         lambda: client.post("/v1/events", json=EVENT | {"event_id": "after"}).status_code == 200, 20
     )
     wait_for(lambda: client.post("/v1/score", json=LEAD).json()["recorded"], 20)
-    assert time.monotonic() - begun <= RECOVERY_SECONDS
+    assert time.monotonic() - begun <= RECOVERY_SECONDS + TIMES_WHEN_WELL * when_well
 
 
 def test_a_locked_file_holds_nobody_up(tmp_path: Path) -> None:
     settings = ServeSettings(access="open", home=tmp_path / "home")
     with client_over(settings) as client:
+        when_well = seconds_when_well(client)
         holder = sqlite3.connect(settings.home / "lead_serve.db", isolation_level=None)
         holder.execute("BEGIN EXCLUSIVE")
-        check_the_fault(client)
+        check_the_fault(client, when_well)
         holder.close()
-        check_the_recovery(client)
+        check_the_recovery(client, when_well)
 
 
 @pytest.mark.parametrize("pragma", ["max_page_count=1", "query_only=ON"])
 def test_a_full_or_read_only_file_is_told_and_found_well_again(tmp_path: Path, pragma: str) -> None:
     settings = ServeSettings(access="open", home=tmp_path / "home")
     with client_over(settings) as client:
+        when_well = seconds_when_well(client)
         engine = client.app.state.service.store.engine  # type: ignore[attr-defined]
         is_faulty = True
 
@@ -117,7 +129,7 @@ def test_a_full_or_read_only_file_is_told_and_found_well_again(tmp_path: Path, p
             for k in range(40)
         ]
         is_faulty = False
-        check_the_recovery(client)
+        check_the_recovery(client, when_well)
 
     assert answers[-1] is False
     assert events[-1].status_code == 503
@@ -132,6 +144,9 @@ def test_a_full_or_read_only_file_is_told_and_found_well_again(tmp_path: Path, p
 
 def test_a_disk_that_is_full_is_told_and_found_well_again(home: Path, tmp_path: Path) -> None:
     with serve(home, tmp_path / "log") as served:
+        begun = time.monotonic()
+        assert event_to(served, "before")[0] == 200
+        when_well = time.monotonic() - begun
         size = (home / "lead_serve.db").stat().st_size
         resource.prlimit(served.running.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
         statuses = []
@@ -151,7 +166,7 @@ def test_a_disk_that_is_full_is_told_and_found_well_again(home: Path, tmp_path: 
     assert set(statuses) == {200, 503}
     assert [f"{k}" * 60 in taken for k in range(60)] == [status == 200 for status in statuses]
     assert score[0] == 200
-    assert recovered <= RECOVERY_SECONDS
+    assert recovered <= RECOVERY_SECONDS + TIMES_WHEN_WELL * when_well
 
 
 def event_to(served: Served, event_id: str) -> tuple[int, dict[str, str], bytes]:
@@ -171,13 +186,14 @@ def test_a_server_that_stops_freezes_or_dies_is_told_and_found_well_again(
     settings = ServeSettings(access="open", home=tmp_path / "home", database_url=address)
     try:
         with client_over(settings) as client:
+            when_well = seconds_when_well(client)
             if fault == "stopped":
                 own.stop()
             else:
                 pids = [own.pid, *own.backends(address.rpartition("/")[2])]
                 for pid in pids:
                     os.kill(pid, signal.SIGSTOP if fault == "frozen" else signal.SIGKILL)
-            check_the_fault(client)
+            check_the_fault(client, when_well)
             if fault == "frozen":
                 for pid in pids:
                     os.kill(pid, signal.SIGCONT)
@@ -185,7 +201,7 @@ def test_a_server_that_stops_freezes_or_dies_is_told_and_found_well_again(
                 if fault == "killed":
                     own.reap()
                 own.start()
-            check_the_recovery(client)
+            check_the_recovery(client, when_well)
     finally:
         own.remove()
 
@@ -193,13 +209,16 @@ def test_a_server_that_stops_freezes_or_dies_is_told_and_found_well_again(
 def test_a_pool_that_is_used_up_is_told_as_a_database_that_is_away(address: str) -> None:
     store = open_store(address)
     store.migrate()
+    begun = time.monotonic()
+    assert Predictions(store).of_lead("L") == []
+    when_well = time.monotonic() - begun
     held = [store.engine.connect() for _ in range(15)]
     begun = time.monotonic()
 
     with pytest.raises(StoreUnavailable, match="does not answer"):
         Predictions(store).of_lead("L")
 
-    assert time.monotonic() - begun < LONGEST_SECONDS
+    assert time.monotonic() - begun < LONGEST_SECONDS + TIMES_WHEN_WELL * when_well
     for one in held:
         one.close()
     assert Predictions(store).of_lead("L") == []

@@ -190,10 +190,10 @@ def test_a_reader_answers_or_refuses_and_never_crashes(reader, value):
 @pytest.mark.parametrize("character", ["a", "１", "あ", "\u200b"])
 def test_five_megabytes_are_refused_before_they_are_looked_at(reader, character):
     hostile = character * 5_000_000
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(Unreadable, match="longer than"):
         reader(hostile)
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -217,9 +217,9 @@ def test_five_megabytes_are_refused_before_they_are_looked_at(reader, character)
     ids=repr_short,
 )
 def test_no_value_makes_a_pattern_explode(reader, hostile):
-    began = time.perf_counter()
+    began = time.process_time()
     assert _outcome(reader, hostile) is not Ellipsis
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
+import serving.records.recorder
 from features.scorer import LeadScorer
 from serving import cli
 from serving.app import create_app
@@ -226,8 +227,9 @@ def test_a_backup_is_for_its_owner_only_and_leaves_nothing_beside_it(
 
 
 def test_a_backup_is_taken_while_the_service_writes(
-    filled: ServeSettings, scorer: LeadScorer, tmp_path: Path
+    filled: ServeSettings, scorer: LeadScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(serving.records.recorder, "PATIENCE_SECONDS", 10.0)  # of a busy machine
     ended = threading.Event()
     recorded: list[bool] = []
 
