@@ -16,7 +16,7 @@ from sqlalchemy.dialects import sqlite
 from serving.decision.lead_state import SalesEvent
 from serving.errors import StoreUnavailable
 from serving.store.database import Store
-from serving.store.late_rows import drop_late
+from serving.store.late_rows import begin_writing, drop_late
 from serving.store.tables import EVENTS
 
 __all__ = ["Clash", "Event", "Events", "Known", "clashes_of", "content_digest"]
@@ -201,6 +201,7 @@ class Events:
         self, connection: sa.Connection, groups: Sequence[Sequence[Event]]
     ) -> list[tuple[Clash, ...]] | None:
         """Return the clashes of each group; None to begin again, since somebody was quicker."""
+        begin_writing(connection)
         known = _known(connection, _ids_of([one for group in groups for one in group]))
         added: dict[str, Event] = {}
         clashes: list[tuple[Clash, ...]] = []

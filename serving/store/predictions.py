@@ -12,7 +12,7 @@ import orjson
 import sqlalchemy as sa
 
 from serving.store.database import Store
-from serving.store.late_rows import drop_late
+from serving.store.late_rows import begin_writing, drop_late
 from serving.store.tables import PREDICTIONS
 
 __all__ = ["Prediction", "Predictions"]
@@ -105,6 +105,7 @@ class Predictions:
                 if self._store.insert_at_once(self._inserts[len(predictions)], values):
                     return
             with self._store.writing() as connection:
+                begin_writing(connection)
                 for start in range(0, len(predictions), _AT_ONCE):
                     rows = [self._row(one) for one in predictions[start : start + _AT_ONCE]]
                     connection.exec_driver_sql(self._insert, rows)

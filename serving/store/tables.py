@@ -188,5 +188,6 @@ REMOVALS = sa.Table(
     METADATA,
     sa.Column("lead_sha256", sa.String(64), primary_key=True),
     sa.Column("at", UtcTime, nullable=False),
+    sa.Index(None, "at"),
 )
 """Which leads were deleted in the last minutes, for whoever still writes what came before."""

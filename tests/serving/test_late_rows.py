@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from serving.store import Events, Predictions, Removal, Store, open_store
 from serving.store.late_rows import KEPT
-from serving.store.tables import PREDICTIONS, REMOVALS
+from serving.store.tables import REMOVALS
 from tests.postgresql import Cluster
 from tests.serving.test_event_store import event
 from tests.serving.test_removal import bytes_of
@@ -121,23 +121,68 @@ def test_a_file_holds_no_byte_of_what_came_too_late(
     store.close()
 
 
-def test_on_postgresql_who_writes_while_a_lead_is_deleted_is_waited_for(cluster: Cluster) -> None:
+def test_on_postgresql_who_writes_while_a_lead_is_deleted_is_waited_for(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
     address = cluster.create()
     store, other = open_store(address), open_store(address)
     store.migrate()
     removing = threading.Thread(target=Removal(store).of_lead, args=("L", "test", DELETED))
+    waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+    has_waited = []
+
+    def delete_meanwhile(*_: Any) -> None:
+        removing.start()
+        while removing.is_alive() and not cluster.ask(waits, address.rpartition("/")[2]):
+            time.sleep(0.001)
+        has_waited.append(removing.is_alive())
+
+    monkeypatch.setattr("serving.store.predictions.drop_late", delete_meanwhile)
     try:
-        with other.writing() as connection:
-            row = {name: getattr(prediction("L"), name) for name in PREDICTIONS.columns.keys()[1:]}
-            connection.execute(sa.insert(PREDICTIONS), [row])
-            removing.start()
-            database = address.rpartition("/")[2]
-            waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND mode = 'ShareRowExclusiveLock'"
-            while removing.is_alive() and not cluster.ask(waits, database):
-                time.sleep(0.001)
-            assert removing.is_alive(), "the deletion must not overtake a row that is written"
+        Predictions(other).add([replace(prediction("L"), recorded_at=BEFORE)])
         removing.join(60)
+        assert has_waited == [True], "the deletion must not overtake a row that is written"
         assert Predictions(store).of_lead("L") == []
     finally:
         store.close()
         other.close()
+
+
+def test_on_postgresql_a_lead_is_deleted_while_the_tables_are_vacuumed(cluster: Cluster) -> None:
+    address = cluster.create()
+    store, vacuum = open_store(address), open_store(address)
+    store.migrate()
+    Predictions(store).add([prediction("L")])
+    try:
+        with vacuum.writing() as connection:
+            held = "LOCK TABLE predictions, events IN SHARE UPDATE EXCLUSIVE MODE"
+            connection.exec_driver_sql(held)  # as VACUUM and ANALYZE do
+            assert Removal(store).of_lead("L", "test", DELETED) == (1, 0)
+            Predictions(store).add([prediction("other")])
+        assert len(Predictions(store).of_lead("other")) == 1
+    finally:
+        store.close()
+        vacuum.close()
+
+
+def test_a_write_reads_the_marks_of_its_own_leads_only(store: Store) -> None:
+    def cost(n: int) -> float:
+        spent = []
+        for k in range(n):
+            began = time.process_time()
+            Events(store).add([[event(f"{time.monotonic_ns()}-{k}", received_at=AFTER)]])
+            spent.append(time.process_time() - began)
+        return min(spent)
+
+    Removal(store).of_lead("gone", "test", DELETED)
+    of_one = cost(15)
+    with store.writing() as connection:
+        marks = [{"lead_sha256": f"{k:064x}", "at": DELETED} for k in range(10_000)]
+        connection.execute(sa.insert(REMOVALS), marks)
+
+    assert cost(15) < 5 * of_one  # 30 times when all are read
+    Events(store).add([[event(f"late-{k}", lead_id="gone", received_at=BEFORE) for k in range(3)]])
+    leads = [event(f"w-{k}", lead_id=f"W{k}", received_at=BEFORE) for k in range(900)]
+    Events(store).add([[*leads, event("late", lead_id="gone", received_at=BEFORE)]])
+    assert Events(store).of_lead("gone") == []
+    assert len(Events(store).of_lead("W899")) == 1

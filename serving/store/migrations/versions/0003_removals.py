@@ -20,6 +20,7 @@ def upgrade() -> None:
         sa.Column("lead_sha256", sa.String(64), primary_key=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     )
+    op.create_index("ix_removals_at", "removals", ["at"])
     keep_ids_in_one_form(op.get_bind())
 
 
