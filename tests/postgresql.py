@@ -53,8 +53,10 @@ class Cluster:
             self._before = _as_server()
         except KeyError as error:
             raise LookupError(f"there is no account {_ACCOUNT} to run PostgreSQL") from error
-        # Short: the name of a socket may have 107 characters at most.
-        self._folder = Path(tempfile.mkdtemp(prefix="lqpg-", dir="/tmp"))
+        # Short: the name of a socket may have 107 characters at most. In memory where tests write.
+        is_in_memory = tempfile.gettempdir() == "/dev/shm"
+        where = "/dev/shm" if is_in_memory else "/tmp"
+        self._folder = Path(tempfile.mkdtemp(prefix="lqpg-", dir=where))
         if os.getuid() == 0:
             shutil.chown(self._folder, _ACCOUNT, _ACCOUNT)
         with socket.socket() as free:

@@ -52,6 +52,18 @@ def test_arguments_of_test_go_to_pytest():
     assert options.rest == ["-k", "lock", "--help"]
 
 
+def test_tests_write_into_memory_where_there_is_room_and_nobody_said_otherwise(
+    tmp_path, monkeypatch
+):
+    monkeypatch.delenv("TMPDIR", raising=False)
+    assert dev.where_to_write(tmp_path, bytes_needed=0) == {"TMPDIR": str(tmp_path)}
+    assert dev.where_to_write(tmp_path, bytes_needed=2**60) == {}
+    assert dev.where_to_write(tmp_path / "nowhere", bytes_needed=0) == {}
+
+    monkeypatch.setenv("TMPDIR", "/elsewhere")
+    assert dev.where_to_write(tmp_path, bytes_needed=0) == {}
+
+
 def test_a_memory_is_there_whole_or_not_at_all(tmp_path):
     path = tmp_path / "folder" / "memory.json"
 

@@ -8,28 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import world_files
+from tests.training.typed import lead_train
 from training.settings import TrainSettings, describe_settings
-
-
-def lead_train(
-    *arguments: object, home: Path, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run a command as a person does; a training neither searches a recipe nor draws anew."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("LEAD_", "MLFLOW_"))
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "training.cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=kept
-        | {"LEAD_HOME": str(home), "OMP_NUM_THREADS": "1"}
-        | {"LEAD_CHOICE_SECONDS": "0", "LEAD_DRAWS": "0"}
-        | variables,
-    )
 
 
 def test_world_writes_files_and_one_json_document(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import world_files
-from tests.training.test_cli import lead_train
+from tests.training.typed import lead_train
 from training.promotion import Override, promote
 from training.settings import TrainSettings
 

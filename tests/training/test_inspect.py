@@ -10,7 +10,7 @@ from features.errors import FileUnreadable
 from features.leads import read_history
 from features.source_map import load_source_map, parse_source_map
 from tests.conftest import TODAY, world_files
-from tests.training.test_cli import lead_train
+from tests.training.typed import lead_train
 from training.drafting.draft import draft_files
 from training.drafting.outcomes import read_status
 from training.worlds import WorldSettings, make_world, write_world

@@ -12,7 +12,7 @@ import pytest
 
 from features.scorer import LeadScorer
 from tests.builders import small_scorer
-from tests.training.test_cli import lead_train
+from tests.training.typed import lead_train
 from training.model_store import Registered, open_store
 from training.model_store import champion_of as champion_now
 from training.promotion import (
@@ -268,7 +268,7 @@ def test_two_promotions_at_once_leave_one_champion_and_both_in_the_history(setti
         subprocess.Popen([sys.executable, "-c", code, str(settings.home), version])
         for version in ("1", "2")
     ]
-    assert [one.wait(120) for one in running] == [0, 0]
+    assert [one.wait(600) for one in running] == [0, 0]
 
     told = {one.version for one in champions(settings, NAME)}
     now = champion_of(settings)

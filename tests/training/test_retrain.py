@@ -11,8 +11,8 @@ import pytest
 
 from features.errors import FileUnreadable
 from tests.conftest import TODAY
-from tests.training.test_cli import lead_train
 from tests.training.test_exchange import export
+from tests.training.typed import lead_train
 from training import pipeline
 from training.exchange import find_exchange
 from training.model_store import open_store
