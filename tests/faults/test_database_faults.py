@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 MOST_SECONDS = 3.0
 MOST_RECOVERY_SECONDS = 5.0
 SLACK_SECONDS = 1.5
-"""The machine is shared: what is asked for is measured where it is alone."""
+TIMES_WHEN_WELL = 10
+"""A busy machine is allowed so many times what the same takes it while nothing is wrong."""
 
 Fault = Callable[[], AbstractContextManager[None]]
 
@@ -51,6 +52,13 @@ class Told:
     stored: set[str] = field(default_factory=set)
     refused: int = 0
     wrong: list[str] = field(default_factory=list)
+    longest: float = 0.0
+    slack: float = SLACK_SECONDS
+
+    def take(self, seconds: float) -> bool:
+        """Note how long an answer took; return whether that was too long."""
+        self.longest = max(self.longest, seconds)
+        return seconds > MOST_SECONDS + self.slack
 
 
 def score(served: Served, lead: str, told: Told) -> bool:
@@ -58,7 +66,7 @@ def score(served: Served, lead: str, told: Told) -> bool:
     begun = time.monotonic()
     status, _, answer = served.ask("POST", "/v1/score", body)
     took = time.monotonic() - begun
-    if status != 200 or took > MOST_SECONDS + SLACK_SECONDS:
+    if told.take(took) or status != 200:
         told.wrong.append(f"score {status} after {took:.1f} s")
         return False
     is_recorded = bool(json.loads(answer)["recorded"])
@@ -78,7 +86,7 @@ def send_event(served: Served, name: str, told: Told) -> bool:
         told.refused += 1
     else:
         told.wrong.append(f"event {status} {headers.get('retry-after')}")
-    if took > MOST_SECONDS + SLACK_SECONDS:
+    if told.take(took):
         told.wrong.append(f"event {status} after {took:.1f} s")
     return status == 200
 
@@ -114,6 +122,7 @@ def check(
     told = Told()
     ask_during(served, told, 4, "before")
     assert len(told.stored) == len(told.recorded) == 4, told
+    told.slack += TIMES_WHEN_WELL * told.longest
 
     with fault():
         ask_during(served, told, n, "during")
@@ -124,7 +133,7 @@ def check(
     took = seconds_to_recover(served, told)
 
     assert told.wrong == []
-    assert took <= MOST_RECOVERY_SECONDS + SLACK_SECONDS
+    assert took <= MOST_RECOVERY_SECONDS + told.slack
     store = open_store(address)
     with store.reading() as connection:
         events = set(connection.execute(sa.select(EVENTS.c.event_id)).scalars())

@@ -15,6 +15,7 @@ from features.events import EVENT_KINDS
 from serving.app import create_app
 from serving.settings import ServeSettings
 from serving.store import Events, open_store
+from tests.faults.served import wait_for
 from tests.serving.conftest import NOW
 
 EVENT: dict[str, Any] = {
@@ -372,7 +373,7 @@ def test_a_store_that_is_away_is_told_as_503_and_when_to_try_again(
 
     assert [one.status_code for one in answers] == [503] * 4
     assert all(int(one.headers["retry-after"]) > 0 for one in answers)
-    assert send().status_code == 200
+    wait_for(lambda: send().status_code == 200, 20)
 
 
 def test_a_clock_that_was_set_back_takes_nothing_away(client, send) -> None:
