@@ -29,9 +29,11 @@ def retract(
     try:
         store.migrate()
         by = account_name()
+        told = {"sender": sender, "since": begin.isoformat()}
+        # Noted first: when the database fails in between, a part has been taken back.
+        Actions(store).add(Action(datetime.now(UTC), by, "retraction_begun", told))
         n = take_back(store, sender, begin, f"retract {by}", lambda: datetime.now(UTC))
-        detail = {"sender": sender, "since": begin.isoformat(), "n": n}
-        Actions(store).add(Action(datetime.now(UTC), by, "events_retracted", detail))
+        Actions(store).add(Action(datetime.now(UTC), by, "events_retracted", told | {"n": n}))
     finally:
         store.close()
     typer.echo(f"{n:,} event(s) taken back. Nothing was deleted.")

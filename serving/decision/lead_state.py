@@ -18,6 +18,7 @@ __all__ = [
     "lead_state",
     "standing",
     "state_of",
+    "taken_back",
 ]
 
 State = Literal["open", "accepted", "rejected", "won", "lost", "suppressed"]
@@ -81,15 +82,18 @@ def standing(events: Iterable[SalesEvent]) -> list[SalesEvent]:
         Of one lead.
     """
     once = {one.event_id: one for one in events}
-    retractions = [one for one in once.values() if one.kind == "retracted"]
-    taken_back: set[str] = set()
-    for one in sorted(retractions, key=lambda each: (each.at, each.event_id), reverse=True):
-        if one.event_id not in taken_back and one.reason is not None:
-            taken_back.add(one.reason)
-    left = [
-        one for one in once.values() if one.kind != "retracted" and one.event_id not in taken_back
-    ]
+    gone = taken_back(one for one in once.values() if one.kind == "retracted")
+    left = [one for one in once.values() if one.kind != "retracted" and one.event_id not in gone]
     return sorted(left, key=lambda one: (one.at, ORDER_AT_SAME_TIME[one.kind], one.event_id))
+
+
+def taken_back(retractions: Iterable[SalesEvent]) -> set[str]:
+    """Return the ids that retractions of one lead take back, some of them each other's."""
+    found: set[str] = set()
+    for one in sorted(retractions, key=lambda each: (each.at, each.event_id), reverse=True):
+        if one.event_id not in found and one.reason is not None:
+            found.add(one.reason)
+    return found
 
 
 def is_off_limits(reason: Reason | None) -> bool:

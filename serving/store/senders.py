@@ -8,8 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from serving.decision.lead_state import SalesEvent, taken_back
 from serving.store.database import Store
 from serving.store.events import Event
+from serving.store.lines import EVENT_FIELDS
 from serving.store.tables import EVENTS
 
 __all__ = ["Senders"]
@@ -40,21 +42,24 @@ class Senders:
             )
             with self._store.reading() as connection:
                 rows = connection.execute(page).mappings().all()
-                taken_back = self._taken_back(connection, sender, rows)
+                gone = self._taken_back(connection, sender, rows)
             if not rows:
                 return
             yield [
                 Event(**{name: row[name] for name in _COLUMNS})
                 for row in rows
-                if row["event_id"] not in taken_back
+                if row["event_id"] not in gone.get(row["lead_id"], ())
             ]
             last = rows[-1]["id"]
 
-    def _taken_back(self, connection: sa.Connection, sender: str, rows: Any) -> set[str]:
+    def _taken_back(self, connection: sa.Connection, sender: str, rows: Any) -> dict[str, set[str]]:
         # The sender's own retractions do not count: they are taken back too.
-        asked = sa.select(EVENTS.c.reason).where(
+        asked = sa.select(*EVENT_FIELDS).where(
             EVENTS.c.kind == "retracted",
             EVENTS.c.received_from != sender,
             EVENTS.c.lead_id.in_({row["lead_id"] for row in rows}),
         )
-        return set(connection.execute(asked).scalars())
+        by_lead: dict[str, list[SalesEvent]] = {}
+        for row in connection.execute(asked):
+            by_lead.setdefault(row[0], []).append(SalesEvent(*row))
+        return {lead_id: taken_back(retractions) for lead_id, retractions in by_lead.items()}

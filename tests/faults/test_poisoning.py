@@ -137,7 +137,7 @@ def test_all_that_a_stolen_key_said_is_taken_back_and_nothing_else(sales: Sales)
     # Nothing is deleted, and doing it again finds nothing to do.
     assert "0 event(s) taken back" in sales.retract("stolen", "--since", begun)
     store = open_store(sales.settings.database_address)
-    action = Actions(store).newest(2)[1]
+    action = Actions(store).newest(3)[2]
     assert (action.action, action.detail["n"]) == ("events_retracted", n_lies)
     assert len(Events(store).of_lead("L-0")) == 1 + 4 + 4
     store.close()

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+from serving import cli
 from serving.decision.lead_state import standing
 from serving.records.events import AskedEvent, EventService
 from serving.records.taking_back import take_back
-from serving.store import Events, Store, open_store
+from serving.settings import ServeSettings
+from serving.store import Actions, Events, Store, open_store
 
 NOW = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
 N = 1_203
@@ -64,3 +71,48 @@ def test_retractions_that_the_sender_dated_ahead_do_not_win(address: str) -> Non
         assert standing_ids(store, 0) == ["crm-0"]
     finally:
         store.close()
+
+
+def test_what_was_taken_back_by_mistake_can_be_taken_back_again(address: str) -> None:
+    store = open_store(address)
+    store.migrate()
+    send(store, "stolen", 2, NOW)
+    seconds = iter(range(1, 100))
+
+    def clock() -> datetime:
+        return NOW + timedelta(hours=1, seconds=next(seconds))
+
+    try:
+        assert take_back(store, "stolen", NOW, "me", clock) == 2
+        assert take_back(store, "me", NOW, "another", clock) == 2
+        assert standing_ids(store, 0) == ["stolen-0"]
+        assert take_back(store, "stolen", NOW, "me again", clock) == 2
+        assert [standing_ids(store, lead) for lead in (0, 1)] == [[], []]
+        assert take_back(store, "stolen", NOW, "me again", clock) == 0
+    finally:
+        store.close()
+
+
+def test_what_a_database_that_failed_in_between_let_through_is_written_down(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEAD_HOME", str(tmp_path))
+    store = open_store(ServeSettings(home=tmp_path).database_address)
+    store.migrate()
+    send(store, "stolen", 900, NOW)
+    full = (
+        "CREATE TRIGGER full BEFORE INSERT ON events "
+        "WHEN (SELECT count(*) FROM events) > 1400 BEGIN SELECT RAISE(FAIL, 'full'); END"
+    )
+    with store.writing() as connection:
+        connection.execute(sa.text(full))
+
+    since = NOW.isoformat()
+    told = CliRunner().invoke(cli.app, ["retract", "stolen", "--since", since])
+
+    assert told.exit_code != 0
+    assert standing_ids(store, 0) == []
+    assert standing_ids(store, 899) == ["stolen-899"]
+    (noted,) = Actions(store).newest(5)
+    assert (noted.action, noted.detail["sender"]) == ("retraction_begun", "stolen")
+    store.close()
