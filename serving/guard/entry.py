@@ -17,10 +17,13 @@ from serving.store.accounts import Accounts, Sessions
 from serving.store.actions import Actions
 from serving.store.keys import Keys
 
-__all__ = ["FAILURES_PER_MINUTE", "Callers", "open_callers"]
+__all__ = ["FAILURES_PER_MINUTE", "INVENTED_PER_MINUTE", "Callers", "open_callers"]
 
 FAILURES_PER_MINUTE = 10
-"""Wrong keys, passwords and sessions from one address."""
+"""Wrong keys and passwords from one address."""
+
+INVENTED_PER_MINUTE = 60
+"""Sessions that never were, from one address: an office may have one, and a look costs little."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def open_callers(store: Store, settings: ServeSettings, clock: Callable[[], date
         ring=KeyRing(keys),
         accounts=accounts,
         sessions=sessions,
-        signed_in=SignedIn(sessions, failures),
+        signed_in=SignedIn(sessions, Rates(INVENTED_PER_MINUTE)),
         actions=Actions(store),
         entrance=Entrance(accounts, sessions, failures, settings.session_hours, clock),
         failures=failures,

@@ -58,6 +58,7 @@ class Refusal(LeadQualityError):
         self.code = code
         self.headers = {name.replace("_", "-"): told for name, told in headers.items()}
         self.is_body_read = False
+        self.leads_to_sign_in = status == 401
 
 
 class Known(NamedTuple):
@@ -206,7 +207,9 @@ class Guard:
         address = self._origins.address(scope)
         account, wait = await service.callers.signed_in.find(token, address, service.clock())
         if wait:
-            raise _slowed("sign-ins that are not known", wait)
+            slowed = _slowed("sign-ins that are not known", wait)
+            slowed.leads_to_sign_in = True
+            raise slowed
         if account is None:
             return None
         caller = Caller(account.name, "person", account.scopes)
@@ -256,9 +259,11 @@ class Guard:
             return problem(request, 503, "store_unavailable", str(error))
         assert isinstance(error, Refusal)
         page = row if row is not None and row.is_page and scope["method"] == "GET" else None
-        if error.status == 401 and page is not None and not _read_headers(scope["headers"])[1]:
+        shows_key = bool(_read_headers(scope["headers"])[1])
+        if error.leads_to_sign_in and page is not None and not shows_key:
             onward = RedirectResponse(_sign_in_address(request), status_code=303)
-            if self._session_token(scope):  # it has ended: the browser need not show it again
+            # It has ended, so the browser need not show it again; one not looked at may be good.
+            if error.status == 401 and self._session_token(scope):
                 gone = set_cookie(SESSION_COOKIE, "", self._origins.is_https, 0)
                 onward.headers.append("set-cookie", gone)
             return onward

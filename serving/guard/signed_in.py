@@ -26,7 +26,8 @@ class SignedIn:
     sessions : Sessions
         Where they are kept.
     failures : Rates
-        Failed attempts by address; wrong keys and passwords count in it too.
+        Invented tokens by address; nothing else counts in it, so that whoever comes with one can
+        still sign in. A session whose time is over is none.
     """
 
     def __init__(self, sessions: Sessions, failures: Rates) -> None:
@@ -48,13 +49,15 @@ class SignedIn:
         if not was_good and (wait := self._failures.wait(address)):
             return None, wait
         try:
-            account = await asyncio.to_thread(self._sessions.account_of, digest, now)
+            account, has_ended = await asyncio.to_thread(self._look, digest, now)
         except StoreUnavailable:
             if not was_good:
                 self._failures.forgive(address)
             raise
         if account is None:
             self._good.discard(digest)
+            if has_ended and not was_good:
+                self._failures.forgive(address)
             return None, 0
         if not was_good:
             self._failures.forgive(address)
@@ -62,3 +65,7 @@ class SignedIn:
                 self._good.clear()
             self._good.add(digest)
         return account, 0
+
+    def _look(self, digest: str, now: datetime) -> tuple[Account | None, bool]:
+        account = self._sessions.account_of(digest, now)
+        return account, account is None and self._sessions.has_ended(digest, now)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -14,7 +14,10 @@ from serving.store.actions import Action, note_action
 from serving.store.database import Store
 from serving.store.tables import ACCOUNTS, SESSIONS
 
-__all__ = ["Account", "Accounts", "Session", "Sessions"]
+__all__ = ["KNOWN_AFTER_END", "Account", "Accounts", "Session", "Sessions"]
+
+KNOWN_AFTER_END = timedelta(days=7)
+"""How long it is known that a session was one: browsers still show it on Monday morning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +106,10 @@ class Sessions:
         self._store = store
 
     def open(self, session: Session) -> None:
-        """Keep a sign-in, and forget those that have ended."""
+        """Keep a sign-in, and forget those that ended a week ago."""
         row = {name: getattr(session, name) for name in Session.__slots__}
         with self._store.writing() as connection:
-            ended = SESSIONS.c.expires_at <= session.made_at
+            ended = SESSIONS.c.expires_at <= session.made_at - KNOWN_AFTER_END
             connection.execute(sa.delete(SESSIONS).where(ended))
             connection.execute(sa.insert(SESSIONS), [row])
 
@@ -124,6 +127,13 @@ class Sessions:
         with self._store.reading() as connection:
             row = connection.execute(asked).mappings().first()
         return None if row is None else _read(row)
+
+    def has_ended(self, token_sha256: str, now: datetime) -> bool:
+        """Whether a token was a session's whose time is over: it was not invented."""
+        asked = sa.select(SESSIONS.c.expires_at).where(SESSIONS.c.token_sha256 == token_sha256)
+        with self._store.reading() as connection:
+            ended_at = connection.execute(asked).scalar()
+        return ended_at is not None and ended_at <= now
 
     def close(self, token_sha256: str) -> None:
         """End a sign-in, if there is one."""

@@ -14,7 +14,7 @@ from serving.guard.callers import SCOPES
 from serving.guard.keys import KeyRing, make_key
 from serving.guard.sessions import digest_of
 from serving.store import Store, open_store
-from serving.store.accounts import Accounts, Session, Sessions
+from serving.store.accounts import KNOWN_AFTER_END, Accounts, Session, Sessions
 from serving.store.actions import Actions
 from serving.store.keys import Keys
 from tests.serving.callers import PASSWORD
@@ -110,15 +110,19 @@ def test_a_session_is_found_until_it_ends(store: Store) -> None:
     assert sessions.account_of(digest, NOW) is None
 
 
-def test_ended_sessions_are_forgotten_at_the_next_sign_in(store: Store) -> None:
+def test_sessions_that_ended_a_week_ago_are_forgotten_at_the_next_sign_in(store: Store) -> None:
     sessions = Sessions(store)
     Accounts(store).add(make_account("a", ["read"], PASSWORD, NOW), "taro")
     for n in range(3):
-        begun = NOW + n * HOUR
+        begun = NOW + n * (HOUR + KNOWN_AFTER_END)
         sessions.open(Session(digest_of(str(n)), "a", begun, begun + HOUR))
 
     found = [sessions.account_of(digest_of(str(n)), NOW) is not None for n in range(3)]
     assert found == [False, False, True]
+    late = NOW + 2 * (HOUR + KNOWN_AFTER_END) + HOUR
+    ended = [sessions.has_ended(digest_of(str(n)), late) for n in range(3)]
+    assert ended == [False, False, True]
+    assert not sessions.has_ended(digest_of("2"), late - timedelta(seconds=1))
 
 
 def test_a_password_ends_sessions_and_opens_a_disabled_account(store: Store) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from httpx2 import Response
 
 from serving.errors import StoreUnavailable
-from serving.guard.entry import FAILURES_PER_MINUTE
+from serving.guard.entry import FAILURES_PER_MINUTE, INVENTED_PER_MINUTE
 from serving.guard.rates import Rates
 from serving.guard.sessions import digest_of, new_token
 from serving.guard.signed_in import SignedIn
+from serving.settings import ServeSettings
 from serving.store import open_store
 from serving.store.accounts import Account, Session, Sessions
 from tests.serving.callers import PASSWORD, new_account, sign_in
@@ -84,8 +87,6 @@ def test_looks_that_the_database_did_not_answer_are_nobodys_fault(sessions: Look
 def test_good_tokens_beyond_what_is_remembered_are_good(
     sessions: Looked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from serving.settings import ServeSettings
-
     monkeypatch.setattr("serving.guard.signed_in._MOST_GOOD", 3)
     new_account(ServeSettings(database_url=f"sqlite:///{tmp_path / 'lead_serve.db'}"))
     tokens = [new_token() for _ in range(8)]
@@ -113,8 +114,8 @@ def test_whoever_is_signed_in_goes_on_beside_somebody_who_invents(
             assert 1 <= int(answer.headers["retry-after"]) <= 120
         return answer.status_code
 
-    assert [ask(f"x{n}") for n in range(FAILURES_PER_MINUTE + 2)] == [
-        *[401] * FAILURES_PER_MINUTE,
+    assert [ask(f"x{n}") for n in range(INVENTED_PER_MINUTE + 2)] == [
+        *[401] * INVENTED_PER_MINUTE,
         429,
         429,
     ]
@@ -130,6 +131,37 @@ def test_a_browser_shows_an_ended_session_once(browser: TestClient) -> None:
     told = [one for one in answer.headers.get_list("set-cookie") if "lead_session=;" in one]
     assert len(told) == 1
     assert "Max-Age=0" in told[0]
+
+
+def test_whoever_is_slowed_down_can_still_sign_in(browser: TestClient) -> None:
+    def ask(n: int) -> Response:
+        shown = {"Cookie": f"lead_session=invented{n}"}
+        return browser.get("/model", headers=shown, follow_redirects=False)
+
+    told = [ask(n) for n in range(INVENTED_PER_MINUTE + 2)]
+
+    assert {one.status_code for one in told} == {303}
+    assert {one.headers["location"] for one in told} == {"/sign-in?next=%2Fmodel"}
+    # What was not looked at may be good, so it is not taken away.
+    assert ["set-cookie" in one.headers for one in told[-3:]] == [True, False, False]
+    assert [sign_in(browser, password="wrong").status_code for _ in range(2)] == [401, 401]
+    assert sign_in(browser, password=PASSWORD).status_code == 303
+
+
+def test_sessions_whose_time_is_over_are_not_counted(sessions: Looked, tmp_path: Path) -> None:
+    new_account(ServeSettings(database_url=f"sqlite:///{tmp_path / 'lead_serve.db'}"))
+    monday = NOW + timedelta(days=3)
+    tokens = [new_token() for _ in range(5)]
+    for token in tokens:
+        sessions.open(Session(digest_of(token), "hanako", NOW, NOW + timedelta(hours=1)))
+    sessions.open(Session(digest_of("first"), "hanako", monday, monday + timedelta(hours=1)))
+    door = SignedIn(sessions, Rates(1))
+
+    told = [asyncio.run(door.find(token, ADDRESS, monday)) for token in tokens]
+
+    assert told == [(None, 0)] * 5
+    assert asyncio.run(door.find(new_token(), ADDRESS, monday)) == (None, 0)
+    assert asyncio.run(door.find(new_token(), ADDRESS, monday))[1] > 0
 
 
 def test_a_password_is_still_taken_after_a_few_ended_sessions(browser: TestClient) -> None:
