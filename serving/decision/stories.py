@@ -160,7 +160,7 @@ def read_stories(
 class _Kept(NamedTuple):
     reasons: Mapping[str, Reason]
     since: datetime
-    mark: tuple[int, ...]
+    mark: tuple[object, ...]
     stories: list[Story]
 
 

@@ -42,7 +42,7 @@ __all__ = [
     "table_names",
 ]
 
-NOT_KEPT = frozenset({"removals", "sessions"})
+NOT_KEPT = frozenset({"deletions", "removals", "sessions"})
 """Tables that a backup leaves out: a copy must not open a sign-in again that has ended, and nobody
 still writes into it what came before a deletion."""
 

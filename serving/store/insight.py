@@ -10,8 +10,9 @@ import sqlalchemy as sa
 
 from serving.decision.lead_state import DECIDING, SalesEvent
 from serving.store.database import Store
+from serving.store.late_rows import writers
 from serving.store.lines import AHEAD, EVENT_FIELDS, no_earlier_score, spans
-from serving.store.tables import EVENTS, PREDICTIONS
+from serving.store.tables import DELETIONS, EVENTS, PREDICTIONS
 
 __all__ = ["FirstScore", "Journal", "LatestScore"]
 
@@ -62,13 +63,18 @@ class Journal:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def mark(self) -> tuple[int, ...]:
-        """Return what changes whenever a score or event is added or deleted."""
-        found: list[int] = []
-        for table in (PREDICTIONS, EVENTS):
-            asked = sa.select(sa.func.coalesce(sa.func.max(table.c.id), 0), sa.func.count())
-            found += self._ask(asked.select_from(table))[0]
-        return tuple(found)
+    def mark(self) -> tuple[object, ...]:
+        """Return what changes whenever a score or event is added or deleted.
+
+        The greatest numbers come before those who write: who wrote in between is read afterwards,
+        and who begins later takes greater numbers.
+        """
+        with self._store.reading() as connection:
+            last = [
+                connection.execute(sa.select(sa.func.max(table.c.id))).scalar()
+                for table in (PREDICTIONS, EVENTS, DELETIONS)
+            ]
+            return (*last, writers(connection))
 
     def waiting(self, since: datetime, now: datetime, floor: float) -> list[LatestScore]:
         """Return the latest score of each lead scored as of `since` or later that may be worked.

@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from serving.store.tables import EVENTS, PREDICTIONS, REMOVALS
+from serving.store.tables import DELETIONS, EVENTS, PREDICTIONS, REMOVALS
 
-__all__ = ["KEPT", "begin_writing", "drop_late", "mark_removed"]
+__all__ = ["KEPT", "begin_writing", "drop_late", "mark_removed", "note_deletion", "writers"]
 
 KEPT = timedelta(minutes=10)
 """How long a mark is looked at: a row is given up after seconds, and a worker that hangs for a
@@ -40,6 +40,28 @@ def mark_removed(connection: sa.Connection, lead_id: str, at: datetime) -> None:
 def begin_writing(connection: sa.Connection) -> None:
     """Wait until no lead is being deleted; deletions then wait until this transaction is over."""
     _wait_for_turn(connection, "pg_advisory_xact_lock_shared")
+
+
+def note_deletion(connection: sa.Connection) -> None:
+    """Let those know who keep what they read, in the transaction that deletes scores or events."""
+    connection.execute(sa.delete(DELETIONS))
+    connection.execute(sa.insert(DELETIONS).values())
+
+
+def writers(connection: sa.Connection) -> tuple[str, ...]:
+    """Return which transactions have called `begin_writing`, or delete a lead, and are not over.
+
+    On PostgreSQL one of them may still commit a smaller number than others have committed. None on
+    SQLite, which lets one transaction write at a time.
+    """
+    if connection.dialect.name != "postgresql":
+        return ()
+    asked = (
+        "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 "
+        f"AND objid = {_LOCK} AND objsubid = 1 AND database = "
+        "(SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1"
+    )
+    return tuple(connection.exec_driver_sql(asked).scalars())
 
 
 def drop_late(

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from serving.store.actions import Action, note_action
 from serving.store.database import Store
-from serving.store.late_rows import mark_removed
+from serving.store.late_rows import begin_writing, mark_removed, note_deletion
 from serving.store.tables import EVENTS, PREDICTIONS
 
 __all__ = ["Removal", "Removed"]
@@ -54,6 +54,7 @@ class Removal:
             removed = Removed(
                 connection.execute(of_scores).rowcount, connection.execute(of_events).rowcount
             )
+            note_deletion(connection)
             note_action(connection, Action(at, actor, "lead_deleted", removed._asdict()))
             return removed
 
@@ -70,8 +71,11 @@ class Removal:
             .limit(AT_ONCE)
         )
         with self._store.writing() as connection:
+            begin_writing(connection)
             ids = list(connection.execute(asked).scalars())
-            connection.execute(sa.delete(PREDICTIONS).where(PREDICTIONS.c.id.in_(ids)))
+            if ids:
+                connection.execute(sa.delete(PREDICTIONS).where(PREDICTIONS.c.id.in_(ids)))
+                note_deletion(connection)
         return len(ids)
 
     def older_events(
@@ -114,11 +118,14 @@ class Removal:
                 sa.select(sa.literal(1)).where(taken_back.c.event_id == EVENTS.c.reason)
             )
             with self._store.writing() as connection:
+                begin_writing(connection)
                 for gone in (
                     EVENTS.c.id.in_(plain),
                     sa.and_(EVENTS.c.id.in_(retractions), ~is_needed),
                 ):
                     n_deleted += connection.execute(sa.delete(EVENTS).where(gone)).rowcount
+                if n_deleted:
+                    note_deletion(connection)
         return n_deleted, rows[-1][0] if len(rows) == AT_ONCE else None
 
     def forget(self) -> None:

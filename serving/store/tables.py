@@ -10,6 +10,7 @@ __all__ = [
     "ACCOUNTS",
     "ACTIONS",
     "APPROVALS",
+    "DELETIONS",
     "EVENTS",
     "KEYS",
     "LINES",
@@ -191,3 +192,6 @@ REMOVALS = sa.Table(
     sa.Index(None, "at"),
 )
 """Which leads were deleted in the last minutes, for whoever still writes what came before."""
+
+DELETIONS = sa.Table("deletions", METADATA, _id(), sqlite_autoincrement=True)
+"""One row, a new one with each transaction that deleted scores or events: its number tells."""

@@ -1,4 +1,4 @@
-"""Which leads were deleted in the last minutes; ids in the form in which they are compared."""
+"""Which leads were deleted of late, that some were, and ids in the form that is compared."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the table, and rewrite ids that were kept as they came."""
+    """Make the tables, and rewrite ids that were kept as they came."""
     op.create_table(
         "removals",
         sa.Column("lead_sha256", sa.String(64), primary_key=True),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
     )
     op.create_index("ix_removals_at", "removals", ["at"])
+    number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+    op.create_table(
+        "deletions",
+        sa.Column("id", number, primary_key=True, autoincrement=True),
+        sqlite_autoincrement=True,
+    )
     keep_ids_in_one_form(op.get_bind())
 
 
 def downgrade() -> None:
-    """Drop it; the ids stay, since how they were written is not known any more."""
+    """Drop them; the ids stay, since how they were written is not known any more."""
+    op.drop_table("deletions")
     op.drop_table("removals")
