@@ -13,7 +13,7 @@ import socket
 from collections.abc import Callable
 from typing import Final
 
-from serving.process.open_connections import OpenConnections, Place
+from serving.process.open_connections import Place
 
 __all__ = ["Door"]
 
@@ -50,11 +50,11 @@ class Door:
     ) -> None:
         self._listening = listening
         self._make_protocol = make_protocol
-        self._held = OpenConnections(place.folder)
+        self._held = place.held
         self._place = place.number
         self._loop = asyncio.get_running_loop()
         self._connecting: set[asyncio.Task[None]] = set()
-        self._n = 0
+        self._n = self._n_told = 0
         self._n_waits = 0
         self._is_leaving = self._is_closed = False
 
@@ -67,6 +67,10 @@ class Door:
     def count(self, n: int) -> None:
         """Tell the others how many connections are open here."""
         self._n = n
+        self._tell(n)
+
+    def _tell(self, n: int) -> None:
+        self._n_told = n
         if not self._is_leaving:
             self._held.tell(self._place, n)
 
@@ -90,14 +94,16 @@ class Door:
 
     def _on_caller(self) -> None:
         surplus = self._held.surplus(self._place)
-        if self._has_to_wait(surplus):
+        if self._leaves_to_others():
+            self._look_again_in(LONGEST_WAIT_SECONDS)
+        elif not self._is_leaving and surplus > SLACK:
             self._look_again_in(min(LONGEST_WAIT_SECONDS, max(LEAST_WAIT_SECONDS, surplus / 1000)))
         else:
             self._n_waits = 0
             self._let_in()
 
-    def _has_to_wait(self, surplus: float) -> bool:
-        return self.has_others() if self._is_leaving else surplus > SLACK
+    def _leaves_to_others(self) -> bool:
+        return self._is_leaving and self.has_others()
 
     def _look_again_in(self, seconds: float) -> None:
         self._loop.remove_reader(self._listening)
@@ -107,10 +113,12 @@ class Door:
         if self._is_closed:
             return
         self._loop.add_reader(self._listening, self._on_caller)
-        self._n_waits += 1
-        for _ in range(MOST_AFTER_WAITING if self._n_waits > PATIENCE else 1):
-            if not self._let_in():
-                break
+        # Where nobody waits any more, the others are quick enough.
+        self._n_waits = self._n_waits + 1 if self._let_in() else 0
+        if self._n_waits > PATIENCE and not self._leaves_to_others():
+            for _ in range(MOST_AFTER_WAITING - 1):
+                if not self._let_in():
+                    break
 
     def _let_in(self) -> bool:
         """Let one caller in; False where nobody waits."""
@@ -121,9 +129,7 @@ class Door:
         except OSError:
             self._look_again_in(NO_ROOM_SECONDS)
             return False
-        caller.setblocking(False)
-        caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.count(self._n + 1)
+        self._tell(self._n_told + 1)
         connecting = self._loop.create_task(self._connect(caller))
         self._connecting.add(connecting)
         connecting.add_done_callback(self._connecting.discard)
@@ -131,6 +137,9 @@ class Door:
 
     async def _connect(self, caller: socket.socket) -> None:
         try:
+            caller.setblocking(False)
+            caller.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await self._loop.connect_accepted_socket(self._make_protocol, caller)
         except OSError:
             caller.close()  # it went in the same moment
+            self._tell(self._n)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import mmap
+import os
+import tempfile
 from array import array
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,38 +23,44 @@ class Place:
     Attributes
     ----------
     folder : Path
-        In which they tell each other what they hold and have counted.
+        In which they tell each other what they have counted.
     number : int
-        Its place there.
+        Its place in `held`.
     parent : int
         The process that looks after them; without it, the worker ends too.
+    held : OpenConnections
+        What each of them holds.
     """
 
     folder: Path
     number: int
     parent: int
+    held: OpenConnections
 
 
 class OpenConnections:
     """How many connections each worker holds, in memory that all of them see.
 
+    The memory has no name: what cleans folders for temporary files would take a file away that
+    nobody opens for days, and no worker could be replaced from then on.
+
     Parameters
     ----------
-    folder : Path
-        In which `make` has made it.
+    memory : int
+        The descriptor that `make` has opened, in this process or in the one that started it.
     """
 
-    _NAME: Final = "open_connections"
-
-    def __init__(self, folder: Path) -> None:
-        with (folder / self._NAME).open("r+b") as opened:
-            self._held = memoryview(mmap.mmap(opened.fileno(), 0)).cast("i")
+    def __init__(self, memory: int) -> None:
+        self.memory = memory
+        self._held = memoryview(mmap.mmap(memory, 0)).cast("i")
 
     @classmethod
-    def make(cls, folder: Path, n_places: int) -> OpenConnections:
+    def make(cls, n_places: int) -> OpenConnections:
         """Return new memory with a place for each worker; all are closed."""
-        (folder / cls._NAME).write_bytes(array("i", [CLOSED] * n_places).tobytes())
-        return cls(folder)
+        with tempfile.TemporaryFile() as opened:
+            opened.write(array("i", [CLOSED] * n_places).tobytes())
+            opened.flush()
+            return cls(os.dup(opened.fileno()))
 
     def tell(self, place: int, n: int) -> None:
         """Say that a worker holds so many connections."""
@@ -61,6 +69,11 @@ class OpenConnections:
     def close(self, place: int) -> None:
         """Say that a worker leaves callers to others, or is gone."""
         self._held[place] = CLOSED
+
+    def close_all(self) -> None:
+        """Say that all workers end: nobody leaves callers to one that is dead, or hangs."""
+        for place in range(len(self._held)):
+            self.close(place)
 
     def is_open(self, place: int) -> bool:
         """Return whether a worker lets callers in."""

@@ -13,6 +13,7 @@ import socket
 import sys
 import threading
 from functools import partial
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -23,6 +24,7 @@ from serving.process.log import flush_lines
 from serving.process.open_connections import Place
 from serving.process.protocol import Wire
 from serving.process.short_protocol import ShortProtocol
+from serving.process.told_counts import add_up, counts_of_others
 from serving.settings import ServeSettings
 
 __all__ = ["LONGEST_LAST_SECONDS", "Server", "make_server"]
@@ -34,7 +36,11 @@ NOTICE_SECONDS = 2.0
 SHORT_NOTICE_SECONDS = 0.5
 """How long open connections are told ``Connection: close`` before they are closed."""
 LONGEST_LAST_SECONDS = 2.5
-"""Beyond ``LEAD_STOP_SECONDS`` and the notice: then the process ends, whatever still holds it."""
+"""Beyond ``LEAD_STOP_SECONDS`` and the notice: then the process ends, whatever still holds it.
+
+A worker that others outlive has the longest silence and `LEAVE_SECONDS` before that.
+"""
+LEAVE_SECONDS = 1.0
 GIVE_BACK_SECONDS = 10.0
 _BACKLOG = 2_048
 _COLLECT_AFTER = 5_000
@@ -75,9 +81,10 @@ class Server(uvicorn.Server):
         self._stop_seconds = stop_seconds
         self._place = place
         self._door: Door | None = None
+        self._shared: socket.socket | None = None
         self._owns_process = owns_process
         self._sweeping: asyncio.Task[None] | None = None
-        self._is_hurried = False
+        self._is_hurried = self._is_without_use = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and leave to the garbage collector only what comes from now on."""
@@ -91,8 +98,18 @@ class Server(uvicorn.Server):
         # A request makes about a hundred objects, which nearly all go without the collector.
         gc.set_threshold(_COLLECT_AFTER, 10, 10)
         gc.enable()
-        if self._place is not None:
-            self._open_door((sockets or [])[0], self._place)
+        if self._place is not None and sockets and not self.should_exit:
+            self._shared = sockets[0]
+            self._open_door_if_of_use(self._place, self._shared)
+
+    def _open_door_if_of_use(self, place: Place, shared: socket.socket) -> None:
+        """Let callers in, unless others can score their leads and this worker cannot."""
+        if self._app.state.service.models.model is None and _others_score(place.folder):
+            if not self._is_without_use:
+                log.warning("this worker has no model and leaves callers to those that have one")
+            self._is_without_use = True
+        else:
+            self._open_door(shared, place)
 
     def _open_door(self, listening: socket.socket, place: Place) -> None:
         def make_protocol() -> asyncio.Protocol:
@@ -112,6 +129,8 @@ class Server(uvicorn.Server):
         if self._place is not None and counter % _DECISECONDS == 0:
             # Without its parent a worker would hold the port for ever.
             self.should_exit = self.should_exit or os.getppid() != self._place.parent
+            if self._door is None and self._shared is not None:
+                self._open_door_if_of_use(self._place, self._shared)
         return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -121,12 +140,11 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Say that we are going, answer what is in work, cut what stalls, write what waits."""
+        in_time = self._stop_seconds + NOTICE_SECONDS + LONGEST_LAST_SECONDS
+        last = self._end_in(in_time + self._wire.idle_seconds + LEAVE_SECONDS)
         await self._leave_to_others()
-        longest = self._stop_seconds + NOTICE_SECONDS + LONGEST_LAST_SECONDS
-        if self._owns_process:
-            last = threading.Timer(longest, _end_now)
-            last.daemon = True
-            last.start()
+        last.cancel()
+        self._end_in(in_time)
         if not self._others_go_on():
             await self._give_notice()
         await super().shutdown(sockets)
@@ -136,6 +154,13 @@ class Server(uvicorn.Server):
                 await self._sweeping
         self._app.state.meter.tell()  # what was counted since the last time stays in the totals
         flush_lines()
+
+    def _end_in(self, seconds: float) -> threading.Timer:
+        last = threading.Timer(seconds, _end_now)
+        last.daemon = True
+        if self._owns_process:
+            last.start()
+        return last
 
     def _others_go_on(self) -> bool:
         return self._door is not None and self._door.has_others()
@@ -149,7 +174,7 @@ class Server(uvicorn.Server):
             return
         self._door.leave()
         self._wire.is_leaving = True
-        until = asyncio.get_running_loop().time() + self._wire.idle_seconds + 1.0
+        until = asyncio.get_running_loop().time() + self._wire.idle_seconds + LEAVE_SECONDS
         while (
             self.server_state.connections
             and self._others_go_on()
@@ -206,6 +231,10 @@ def make_server(
     wire.short_way = app.state.short_way
     app.state.wire = wire
     return Server(config, app, wire, settings.stop_seconds, place, owns_process)
+
+
+def _others_score(folder: Path) -> bool:
+    return bool(add_up(counts_of_others(folder, os.getpid()))["models"])
 
 
 def allow_many_connections() -> None:

@@ -15,7 +15,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["FRESH_SECONDS", "Counts", "add_up", "counts_of_others", "fold_counts", "write_counts"]
+__all__ = [
+    "FRESH_SECONDS",
+    "Counts",
+    "add_up",
+    "counts_of_others",
+    "fold_counts",
+    "tells_model",
+    "write_counts",
+]
 
 Counts = dict[str, Any]
 """What one worker counted, as plain JSON."""
@@ -77,6 +85,12 @@ def counts_of_others(folder: Path, own: int) -> list[Counts]:
         if _n_folded(_read(folder / _ENDED)) == _n_folded(ended):
             break  # else one was folded meanwhile, and would be missing
     return found
+
+
+def tells_model(folder: Path, process: int) -> bool:
+    """Return whether a worker has told that it has a model."""
+    counts = _read(folder / f"worker-{process}.json")
+    return counts is not None and bool(counts["models"])
 
 
 def write_counts(folder: Path, counts: Counts) -> None:

@@ -1,9 +1,12 @@
-"""``python -m serving.process.worker FD FOLDER PLACE``: one of several, on an inherited port."""
+"""``python -m serving.process.worker PORT FOLDER PLACE MEMORY``: one of several on a port.
+
+Port and memory are open files, which it inherits."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
+import logging
 import os
 import signal
 import socket
@@ -12,16 +15,18 @@ from pathlib import Path
 
 from features.errors import LeadQualityError
 from serving.process.log import set_up_log
-from serving.process.open_connections import Place
+from serving.process.open_connections import OpenConnections, Place
 from serving.settings import ServeSettings, read_settings
 
 __all__ = ["main", "serve_on"]
 
+log = logging.getLogger("lead_serve")
+
 
 def main(arguments: list[str]) -> int:
     """Serve until told to end; 0 done, 1 the service cannot start."""
-    number, folder, place = arguments
-    among = Place(Path(folder), int(place), os.getppid())
+    number, folder, place, memory = arguments
+    among = Place(Path(folder), int(place), os.getppid(), OpenConnections(int(memory)))
     # It asks the supervisor to replace workers; one that gets it with its whole group goes on.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = read_settings()
@@ -62,6 +67,9 @@ def serve_on(
     from serving.process.server import allow_many_connections, make_server
 
     allow_many_connections()
+    if place is None and hasattr(signal, "SIGHUP") and not os.isatty(0):
+        # With several workers it renews them. In a terminal it says that the terminal was closed.
+        signal.signal(signal.SIGHUP, _stay)
     app = create_app(settings)
     meter = app.state.meter
     meter.folder = None if place is None else place.folder
@@ -71,6 +79,10 @@ def serve_on(
     with contextlib.suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
     return 0 if server.started else 1
+
+
+def _stay(*_: object) -> None:
+    log.warning("SIGHUP renews workers where there are two or more; this one goes on as it is")
 
 
 if __name__ == "__main__":

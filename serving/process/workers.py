@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from serving.process.open_connections import OpenConnections
-from serving.process.told_counts import fold_counts
+from serving.process.told_counts import fold_counts, tells_model
 from serving.settings import ServeSettings
 
 __all__ = ["Supervisor", "cores"]
@@ -35,7 +35,7 @@ LOOK_SECONDS = 0.2
 SILENT_SECONDS = 60.0
 """A worker that has told its counts, and then nothing for so long, hangs and is replaced."""
 START_SECONDS = 120.0
-"""A successor that lets nobody in for so long is given up."""
+"""A successor that lets nobody in for so long, or has no model, is given up."""
 GRACE_SECONDS = 5.0
 """Beyond the time in which a worker ends by itself."""
 LONGEST_PAUSE_SECONDS = 30.0
@@ -89,8 +89,8 @@ class Supervisor:
         self._listening.listen(2_048)
         self._listening.set_inheritable(True)
         self._folder = Path(tempfile.mkdtemp(prefix="lead-serve-"))
+        self._open = OpenConnections.make(len(self._workers) + 1)
         try:
-            self._open = OpenConnections.make(self._folder, len(self._workers) + 1)
             with _signals_to(self._signals()):
                 while not self._is_ending:
                     for number, worker in enumerate(self._workers):
@@ -100,6 +100,7 @@ class Supervisor:
                 self._end_all()
         finally:
             shutil.rmtree(self._folder, ignore_errors=True)
+            os.close(self._open.memory)
             self._listening.close()
 
     def _signals(self) -> dict[int, Any]:
@@ -155,11 +156,11 @@ class Supervisor:
         )
 
     def _start(self, worker: _Worker) -> None:
-        port = self._listening.fileno()
-        given = [str(port), str(self._folder), str(worker.place)]
+        port, memory = self._listening.fileno(), self._open.memory
+        given = [str(port), str(self._folder), str(worker.place), str(memory)]
         worker.running = subprocess.Popen(
             [sys.executable, "-m", "serving.process.worker", *given],
-            pass_fds=(port,),
+            pass_fds=(port, memory),
             env=os.environ | {"LEAD_HOST": self._settings.host, "LEAD_PORT": self._port()},
         )
         worker.since = time.monotonic()
@@ -219,8 +220,9 @@ class Supervisor:
             self._successor = successor
 
     def _wait_for_successor(self, successor: _Worker, now: float) -> None:
-        if self._open.is_open(successor.place):
-            number = self._to_renew.pop(0)
+        number = self._to_renew[0]
+        if self._can_replace(successor, self._workers[number]):
+            del self._to_renew[0]
             leaving, self._workers[number] = self._workers[number], successor
             self._successor, self._leaving, self._spare_place = None, leaving, leaving.place
             leaving.since = now
@@ -233,6 +235,13 @@ class Supervisor:
             successor.running.wait()
             self._code_of_ended(successor)
             self._give_up(f"not ready within {START_SECONDS:.0f} s")
+
+    def _can_replace(self, successor: _Worker, leaving: _Worker) -> bool:
+        has_door_open = self._open.is_open(successor.place)
+        return has_door_open and (self._has_model(successor) or not self._has_model(leaving))
+
+    def _has_model(self, worker: _Worker) -> bool:
+        return worker.running is not None and tells_model(self._folder, worker.running.pid)
 
     def _give_up(self, why: str) -> None:
         self._successor, self._to_renew = None, []
@@ -254,6 +263,7 @@ class Supervisor:
         # Until the last worker has gone, a second Ctrl-C changes nothing: they are ending.
         known = [*self._workers, self._successor, self._leaving]
         running = [one.running for one in known if one is not None and one.running is not None]
+        self._open.close_all()
         for one in running:
             with contextlib.suppress(ProcessLookupError):
                 one.send_signal(signal.SIGTERM)
