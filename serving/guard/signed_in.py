@@ -61,10 +61,17 @@ class SignedIn:
             return None, 0
         if not was_good:
             self._failures.forgive(address)
-            if len(self._good) >= _MOST_GOOD:
-                self._good.clear()
-            self._good.add(digest)
+            self._keep(digest)
         return account, 0
+
+    def welcome(self, token: str) -> None:
+        """Take note of a token that was just made, so that its first use is not slowed down."""
+        self._keep(digest_of(token))
+
+    def _keep(self, digest: str) -> None:
+        if len(self._good) >= _MOST_GOOD:
+            self._good.clear()
+        self._good.add(digest)
 
     def _look(self, digest: str, now: datetime) -> tuple[Account | None, bool]:
         account = self._sessions.account_of(digest, now)

@@ -85,6 +85,7 @@ async def sign_in(request: Request, service: ServiceDep) -> Response:
         return again(429, "wait", done.wait)
     if not done.token:
         return again(401, "wrong")
+    callers.signed_in.welcome(done.token)
     return _signed_in(service, done, onward)
 
 

@@ -85,6 +85,8 @@ def test_on_postgresql_a_smaller_number_that_is_committed_later_changes_the_mark
         writing.join(60)
         assert [one.lead_id for one in Predictions(store).latest()] == ["quick", "slow", "old"]
         assert Journal(store).mark() != before
+        Removal(store).of_lead("old", "test", NOW)  # as many rows as before, the same last one
+        assert Journal(store).mark() != before
     finally:
         may_commit.set()
         store.close()

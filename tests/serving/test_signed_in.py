@@ -146,6 +146,7 @@ def test_whoever_is_slowed_down_can_still_sign_in(browser: TestClient) -> None:
     assert ["set-cookie" in one.headers for one in told[-3:]] == [True, False, False]
     assert [sign_in(browser, password="wrong").status_code for _ in range(2)] == [401, 401]
     assert sign_in(browser, password=PASSWORD).status_code == 303
+    assert browser.get("/", follow_redirects=False).status_code == 200
 
 
 def test_sessions_whose_time_is_over_are_not_counted(sessions: Looked, tmp_path: Path) -> None:
