@@ -64,16 +64,17 @@ def _form(written: str) -> str:
 
 def _rewrite_scores(connection: sa.Connection) -> None:
     lead_id = _SCORES.c.lead_id
+    renamed = sa.update(_SCORES).where(lead_id == sa.bindparam("was"))
+    renamed = renamed.values(lead_id=sa.bindparam("form"))
     last: str | None = None
     while True:
         following = sa.select(lead_id).distinct().order_by(lead_id).limit(_AT_ONCE)
         if last is not None:
             following = following.where(lead_id > last)
         found = list(connection.execute(following).scalars())
-        for written in found:
-            if (form := _form(written)) != written:
-                renamed = sa.update(_SCORES).where(lead_id == written).values(lead_id=form)
-                connection.execute(renamed)
+        forms = [{"was": was, "form": form} for was in found if (form := _form(was)) != was]
+        if forms:
+            connection.execute(renamed, forms)
         if len(found) < _AT_ONCE:
             return
         last = found[-1]
@@ -132,10 +133,11 @@ class _Events:
     def rename(self, renewed: Iterable[tuple[int, str, str, str]]) -> None:
         """Give events their new ids, once all of them say what they say from now on."""
         for number, before, wanted, digest in renewed:
-            event_id = wanted
-            if self._digest_of(event_id) not in (None, digest):
+            event_id, known = wanted, self._digest_of(wanted)
+            if known not in (None, digest):
                 event_id = f"h-{digest}"
-            if self._digest_of(event_id) is None:
+                known = self._digest_of(event_id)
+            if known is None:
                 self._update(number, event_id=event_id)
             else:
                 gone = sa.delete(_EVENTS).where(_EVENTS.c.id == number)
