@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from types import FrameType
@@ -35,6 +36,8 @@ NOTICE_SECONDS = 2.0
 """How long ``/readyz`` says "not ready" before the door closes, where somebody asks it."""
 SHORT_NOTICE_SECONDS = 0.5
 """How long open connections are told ``Connection: close`` before they are closed."""
+LAST_CALLER_SECONDS = 0.25
+"""How long a connection that nobody could tell of the end yet is left open for its next request."""
 LONGEST_LAST_SECONDS = 2.5
 """Beyond ``LEAD_STOP_SECONDS`` and the notice: then the process ends, whatever still holds it.
 
@@ -111,15 +114,13 @@ class Server(uvicorn.Server):
         else:
             self._open_door(shared, place)
 
-    def _open_door(self, listening: socket.socket, place: Place) -> None:
-        def make_protocol() -> asyncio.Protocol:
-            return self.config.http_protocol_class(  # type: ignore[call-arg]
-                config=self.config,
-                server_state=self.server_state,
-                app_state=self.lifespan.state,
-            )
+    def _make_protocol(self) -> asyncio.Protocol:
+        return self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
 
-        self._door = Door(listening, make_protocol, place)
+    def _open_door(self, listening: socket.socket, place: Place) -> None:
+        self._door = Door(listening, self._make_protocol, place)
         self._wire.n_changed = self._door.count
         self._door.open()
         self.servers.append(self._door)  # type: ignore[arg-type]  # uvicorn only closes them
@@ -147,6 +148,7 @@ class Server(uvicorn.Server):
         self._end_in(in_time)
         if not self._others_go_on():
             await self._give_notice()
+        await self._hear_out_the_last(sockets or [])
         await super().shutdown(sockets)
         if self._sweeping is not None:
             self._sweeping.cancel()
@@ -194,6 +196,21 @@ class Server(uvicorn.Server):
                 return
             await asyncio.sleep(0.05)
 
+    async def _hear_out_the_last(self, sockets: Sequence[socket.socket]) -> None:
+        """Close the port, and leave those who have just come a moment to ask and be told."""
+        loop = asyncio.get_running_loop()
+        waiting = [] if self._others_go_on() else [one for port in sockets for one in _queue(port)]
+        for server in self.servers:
+            server.close()
+        for caller in waiting:
+            with contextlib.suppress(OSError):  # it went in the same moment
+                await loop.connect_accepted_socket(self._make_protocol, caller)
+        until = loop.time() + LAST_CALLER_SECONDS
+        while loop.time() < until and any(
+            getattr(one, "cycle", None) is None for one in self.server_state.connections
+        ):
+            await asyncio.sleep(0.01)
+
     async def _sweep(self) -> None:
         loop = asyncio.get_running_loop()
         gave_back = loop.time()
@@ -204,6 +221,16 @@ class Server(uvicorn.Server):
             if now - gave_back > GIVE_BACK_SECONDS:
                 gave_back = now
                 _give_back()
+
+
+def _queue(port: socket.socket) -> Iterator[socket.socket]:
+    """Give the connections that wait at a port; who comes after the last one finds it closed."""
+    port.setblocking(False)
+    with contextlib.suppress(OSError):
+        while True:
+            caller, _ = port.accept()
+            caller.setblocking(False)
+            yield caller
 
 
 def make_server(
