@@ -246,8 +246,13 @@ def _supervise(
 
 
 def _children() -> list[int]:
-    told = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text()
-    return [int(number) for number in told.split()]
+    """Return the workers among the processes that this one has started."""
+    told = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
+    return [
+        int(number)
+        for number in told
+        if b"serving.process.worker" in Path(f"/proc/{number}/cmdline").read_bytes()
+    ]
 
 
 def _answer(port: int) -> bytes:

@@ -232,6 +232,17 @@ def test_a_diff_tells_before_and_after_by_path():
     assert DEFAULT.diff(DEFAULT) == []
 
 
+def test_a_changed_copy_has_its_own_fingerprint_and_zone():
+    agreed = load_definition()
+    assert (agreed.fingerprint, agreed.zone.key) == (agreed.fingerprint, "Asia/Tokyo")
+
+    other = agreed.model_copy(update={"time_zone": "UTC", "main_horizon": agreed.horizons[0]})
+
+    assert other.zone.key == "UTC"
+    assert other.fingerprint != agreed.fingerprint
+    assert agreed.model_copy().fingerprint == agreed.fingerprint
+
+
 def test_a_fingerprint_does_not_depend_on_the_order_of_the_file():
     turned = {key: WRITTEN[key] for key in reversed(WRITTEN)}
 
