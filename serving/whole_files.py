@@ -9,7 +9,16 @@ from pathlib import Path
 
 from features.private_folders import make_private
 
-__all__ = ["write_whole"]
+__all__ = ["sync", "write_whole"]
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk; OSError when they cannot be."""
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from serving.model_life.holder import folder_of
 from serving.model_life.registry import Fetched, Registry
 from serving.settings import ServeSettings
 from serving.store import Action, Approval, Approvals, ones_before
+from serving.whole_files import sync
 
 __all__ = ["Approver"]
 
@@ -196,7 +196,7 @@ def _keep(fetched: Path, models: Path, facts: Fetched) -> None:
             shutil.rmtree(damaged, ignore_errors=True)
             break
     fetched.rename(kept)
-    _sync(models)
+    sync(models)
 
 
 def _is_whole(folder: Path, manifest_digest: str | None) -> bool:
@@ -205,11 +205,3 @@ def _is_whole(folder: Path, manifest_digest: str | None) -> bool:
     except ArtefactRefused:
         return False
     return True
-
-
-def _sync(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

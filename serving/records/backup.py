@@ -25,6 +25,7 @@ from features.scorer import LeadScorer
 from serving.settings import ServeSettings
 from serving.store import open_store
 from serving.store.backup import snapshot
+from serving.whole_files import sync
 
 __all__ = [
     "CHUNK",
@@ -117,9 +118,9 @@ def back_up(
                 made_at = datetime.now(UTC).isoformat(timespec="seconds")
                 contents = Contents(counted, models, left_out, made_at, rows.schema_version)
                 writer.finish(contents)
-            _sync(partial)
+            sync(partial)
             partial.replace(file)
-            _sync(file.parent)
+            sync(file.parent)
     except OSError as error:
         raise BackupRefused(
             f"The backup cannot be written ({error.strerror or type(error).__name__}). Nothing was "
@@ -218,11 +219,3 @@ def _private(path: Path) -> Iterator[IO[bytes]]:
     # A backup holds what the database holds: only its owner may read it.
     with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600), "w+b") as opened:
         yield opened
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
