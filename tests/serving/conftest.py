@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from features.scorer import LeadScorer
 from serving.app import create_app
 from serving.settings import ServeSettings
-from serving.store import Approval, Approvals, open_store
+from serving.store import Approval, Approvals, Store, open_store
 from tests.builders import small_scorer
 
 if TYPE_CHECKING:
@@ -107,3 +107,12 @@ def ask(shared_client: TestClient) -> Callable[..., dict[str, object]]:
 def postgresql_address(cluster: Cluster) -> str:
     """The address of an empty PostgreSQL database."""
     return cluster.create()
+
+
+@pytest.fixture
+def store(address: str) -> Iterator[Store]:
+    """An empty store at `address`, with its tables."""
+    opened = open_store(address)
+    opened.migrate()
+    yield opened
+    opened.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -13,7 +12,7 @@ from serving.guard.accounts import make_account
 from serving.guard.callers import SCOPES
 from serving.guard.keys import KeyRing, make_key
 from serving.guard.sessions import digest_of
-from serving.store import Store, open_store
+from serving.store import Store
 from serving.store.accounts import KNOWN_AFTER_END, Accounts, Session, Sessions
 from serving.store.actions import Actions
 from serving.store.keys import Keys
@@ -21,14 +20,6 @@ from tests.serving.callers import PASSWORD
 from tests.serving.conftest import NOW
 
 HOUR = timedelta(hours=1)
-
-
-@pytest.fixture
-def store(address: str) -> Iterator[Store]:
-    opened = open_store(address)
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 def test_a_key_comes_back_as_it_was_made(store: Store) -> None:

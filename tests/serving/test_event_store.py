@@ -21,14 +21,6 @@ NOW = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
 AGREED = load_definition()
 
 
-@pytest.fixture
-def store(address: str) -> Iterator[Store]:
-    opened = open_store(address)
-    opened.migrate()
-    yield opened
-    opened.close()
-
-
 def event(event_id: str, digest: str = "d", minutes: int = 0, **told: object) -> Event:
     plain = Event(
         event_id=event_id,

@@ -32,14 +32,6 @@ ODD = ("=1+1", "＝1", " =cmd|' /C calc'!A0", "@SUM(A1)", "+81-3-1234", "-5", "%
        "\ufeff", "NUL\x00x", "改行\nあり", "😀")  # fmt: skip
 
 
-@pytest.fixture
-def store(address: str) -> Iterator[Store]:
-    opened = open_store(address)
-    opened.migrate()
-    yield opened
-    opened.close()
-
-
 def recorded(lead_id: str, days: int = 0, **inputs: object):
     return replace(prediction(lead_id, days), inputs={"fields": {}, **inputs})
 

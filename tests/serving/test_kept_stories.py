@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,14 +18,6 @@ from tests.serving.test_event_store import event
 from tests.serving.test_store import prediction
 
 NOW = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
-
-
-@pytest.fixture
-def store(address: str) -> Iterator[Store]:
-    opened = open_store(address)
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 def test_each_change_changes_the_mark_and_nothing_else_does(store: Store) -> None:

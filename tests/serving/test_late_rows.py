@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,14 +24,6 @@ from tests.serving.test_store import prediction
 BEFORE = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
 DELETED = BEFORE + timedelta(seconds=3)
 AFTER = DELETED + timedelta(milliseconds=1)
-
-
-@pytest.fixture
-def store(address: str) -> Iterator[Store]:
-    opened = open_store(address)
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 def write_late(address: str, pipe: Any) -> None:

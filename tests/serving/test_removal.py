@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,14 +22,6 @@ from tests.serving.test_event_store import AGREED, event
 from tests.serving.test_store import prediction
 
 EVENT = {"at": "2026-11-19T10:00:00+09:00", "kind": "rejected", "reason": "do_not_contact"}
-
-
-@pytest.fixture
-def store(address: str) -> Iterator[Store]:
-    opened = open_store(address)
-    opened.migrate()
-    yield opened
-    opened.close()
 
 
 def bytes_of(home: Path) -> bytes:

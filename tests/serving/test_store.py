@@ -38,14 +38,6 @@ NOW = datetime(2026, 11, 20, 0, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def store(address: str) -> Iterator[Store]:
-    opened = open_store(address)
-    opened.migrate()
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def sqlite_store(tmp_path: Path) -> Iterator[Store]:
     opened = open_store(f"sqlite:///{tmp_path / 'new' / 'store.db'}")
     opened.migrate()
